@@ -1,0 +1,96 @@
+"""One style for bad input: what is wrong, what was got, how to fix it.
+
+Every message reads ``<subject> must <rule>, got <value>. <fix>``; the subject names the argument,
+column, cell or gene.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+__all__ = [
+    "check_choice",
+    "check_int",
+    "check_number",
+    "check_obs_column",
+    "error",
+    "listing",
+]
+
+MAX_LISTED = 8  # names in a message before it says "and N more"
+
+
+def error(rule: str, *, got: object, fix: str = "", kind: type[Exception] = ValueError) -> Exception:
+    """Build the exception to raise: ``raise error("n_latent must be >= 1", got=0)``."""
+    return kind(f"{rule}, got {got}." + (f" {fix}" if fix else ""))
+
+
+def listing(names: Collection[object]) -> str:
+    """Up to eight names in quotes, then the number of those left out."""
+    shown = ", ".join(repr(str(name)) for name in list(names)[:MAX_LISTED])
+    left = len(names) - MAX_LISTED
+    return f"{shown} and {left} more" if left > 0 else shown
+
+
+def check_choice(name: str, value: Any, choices: Collection[str]) -> Any:
+    """Return ``value`` if it is one of ``choices``."""
+    if not isinstance(value, str) or value not in choices:
+        raise error(f"{name} must be one of {listing(choices)}", got=repr(value))
+    return value
+
+
+def check_int(name: str, value: Any, *, minimum: int | None = None) -> int:
+    """Return ``value`` as an ``int`` if it is a whole number of at least ``minimum``."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise error(f"{name} must be an integer", got=repr(value), kind=TypeError)
+    if minimum is not None and value < minimum:
+        raise error(f"{name} must be >= {minimum}", got=int(value))
+    return int(value)
+
+
+def check_number(
+    name: str,
+    value: Any,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> float:
+    """Return ``value`` as a ``float`` if it is finite and within the limits.
+
+    ``minimum`` and ``maximum`` are allowed themselves, ``above`` and ``below`` are not.
+    """
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise error(f"{name} must be a number", got=repr(value), kind=TypeError)
+    rules = [
+        ("be finite", np.isfinite(value)),
+        (f"be >= {minimum}", minimum is None or value >= minimum),
+        (f"be <= {maximum}", maximum is None or value <= maximum),
+        (f"be > {above}", above is None or value > above),
+        (f"be < {below}", below is None or value < below),
+    ]
+    for rule, holds in rules:
+        if not holds:
+            raise error(f"{name} must {rule}", got=value)
+    return float(value)
+
+
+def check_obs_column(adata: AnnData, column: Hashable, *, name: str) -> pd.Series:
+    """Return ``adata.obs[column]``; ``name`` is the argument that asked for it."""
+    if column not in adata.obs.columns:
+        raise error(
+            f"{name} must name a column of adata.obs",
+            got=repr(column),
+            fix=f"The columns are {listing(adata.obs.columns) or 'none'}.",
+            kind=KeyError,
+        )
+    return adata.obs[column]

@@ -1,0 +1,58 @@
+"""Every AnnData slot that distaff reads or writes, named in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["DEFAULT_KEY", "SIMULATION", "SimulationSlots", "Slots"]
+
+DEFAULT_KEY = "distaff"
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Slots of one model in an AnnData; two models live side by side under two keys.
+
+    Parameters
+    ----------
+    key
+        Prefix of all slots.
+    """
+
+    key: str = DEFAULT_KEY
+
+    @property
+    def latent(self) -> str:
+        """``obsm``: (cells, factors) float32, posterior mean."""
+        return f"X_{self.key}"
+
+    @property
+    def umap(self) -> str:
+        """``obsm``: (cells, 2) UMAP of the latent."""
+        return f"X_{self.key}_umap"
+
+    @property
+    def uns(self) -> str:
+        """``uns``: dict that holds all that belongs to the model as a whole."""
+        return self.key
+
+    # entries of ``uns[key]``
+    params = "params"
+    history = "history"
+    disentanglement = "disentanglement"
+    cluster_agreement = "cluster_agreement"
+
+
+@dataclass(frozen=True)
+class SimulationSlots:
+    """Slots in which the simulators store the truth."""
+
+    group: str = "cell_type"  # obs: identity of each cell
+    library: str = "library_size"  # obs: expected total count of each cell
+    usage: str = "program_usage"  # obsm: DataFrame (cells, programs), share of each program, rows sum to 1
+    effects: str = "program_effects"  # varm: DataFrame (genes, programs), fold change D, 1 where not in the program
+    base_mean: str = "base_mean"  # var: mean of each gene without any program
+    uns: str = "simulation"  # uns: parameters, seed, version
+
+
+SIMULATION = SimulationSlots()
