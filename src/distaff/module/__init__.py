@@ -1,1 +1,5 @@
+"""The one module that composes the parts."""
 
+from distaff.module.factor_module import FactorModule
+
+__all__ = ["FactorModule"]

@@ -1,1 +1,21 @@
+"""Training: the plan, its runner, data splits, learning-rate phases, isolated random numbers."""
 
+from distaff.train.epochs import number_of_epochs
+from distaff.train.phases import LearningRatePhases
+from distaff.train.plan import DivergenceError, FactorTrainingPlan
+from distaff.train.random import draw_seed, isolated_rng, seeded
+from distaff.train.runner import FactorTrainRunner
+from distaff.train.split import Split, split_cells
+
+__all__ = [
+    "DivergenceError",
+    "FactorTrainRunner",
+    "FactorTrainingPlan",
+    "LearningRatePhases",
+    "Split",
+    "draw_seed",
+    "isolated_rng",
+    "number_of_epochs",
+    "seeded",
+    "split_cells",
+]

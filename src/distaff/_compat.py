@@ -1,0 +1,22 @@
+"""Names of scvi-tools that are private, or differ between 1.4 and 1.5, in this one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scvi import REGISTRY_KEYS
+from scvi.model._utils import get_max_epochs_heuristic, parse_device_args
+
+__all__ = ["categories_per_covariate", "get_max_epochs_heuristic", "parse_device_args", "registered_genes"]
+
+
+def registered_genes(registry: dict[str, Any]) -> np.ndarray:
+    """Names of the genes that a model was set up with, in order."""
+    return np.asarray(registry["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]["column_names"])
+
+
+def categories_per_covariate(registry: dict[str, Any]) -> tuple[int, ...]:
+    """Number of categories of each categorical covariate beside the batch."""
+    field = registry["field_registries"].get(REGISTRY_KEYS.CAT_COVS_KEY, {})
+    return tuple(int(n) for n in field.get("state_registry", {}).get("n_cats_per_key", ()))

@@ -1,0 +1,96 @@
+"""What all models share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from anndata import AnnData
+from scvi import REGISTRY_KEYS
+from scvi.model.base import BaseModelClass
+
+from distaff._compat import categories_per_covariate, registered_genes
+from distaff.model._build import COUNT_LIKELIHOODS, DataSpec, ModelConfig, build_module
+from distaff.model._posterior import PosteriorMixin
+from distaff.model._setup import SetupMixin, check_genes, check_setup_columns
+from distaff.model._training import TrainingMixin
+from distaff.nn import CovariateSpec
+from distaff.pp.check_counts import check_counts, check_non_negative
+from distaff.train import draw_seed, isolated_rng
+
+__all__ = ["FactorModel"]
+
+# a batch of one cell, or of cells downsampled to one depth, has no variance of its own
+LIBRARY_VARIANCE_FLOOR = 1e-4
+
+
+class FactorModel(SetupMixin, TrainingMixin, PosteriorMixin, BaseModelClass):
+    """Life cycle of a model, given a choice of parts."""
+
+    def _compose(self, config: ModelConfig) -> None:
+        """Build the module; the class that calls this sets ``init_params_`` afterwards."""
+        if config.likelihood in COUNT_LIKELIHOODS and self.adata is not None and self._setup_arg("allow_non_integer"):
+            check_non_negative(self.adata, layer=self._setup_arg("layer"))
+        self._config = config
+        self._data_spec = self._describe_data()
+        self.seed_ = draw_seed()
+        self._draw_weights(self.seed_)
+        self._model_summary_string = self._summary()
+
+    def _setup_arg(self, name: str) -> Any:
+        return self.registry_["setup_args"].get(name)
+
+    def _describe_data(self) -> DataSpec:
+        stats = self.summary_stats
+        log_means, log_variances = self._library_moments(stats.n_batch)
+        return DataSpec(
+            n_genes=stats.n_vars,
+            covariates=CovariateSpec(
+                n_batch=stats.n_batch,
+                n_labels=stats.n_labels,
+                n_cats_per_cov=categories_per_covariate(self.registry_),
+                n_continuous=stats.get("n_extra_continuous_covs", 0),
+            ),
+            has_size_factor=self._setup_arg("size_factor_key") is not None,
+            library_log_means=log_means,
+            library_log_variances=log_variances,
+        )
+
+    def _library_moments(self, n_batch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of the log library size in each batch; placeholders where not needed."""
+        means, variances = np.zeros(n_batch), np.ones(n_batch)
+        if self.adata is None or self._config.use_observed_lib_size or self._config.likelihood == "normal":
+            return means, variances
+        counts = self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)
+        batch = np.asarray(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel()
+        log_library = np.log(np.asarray(counts.sum(axis=1), dtype=float).ravel())
+        for b in np.unique(batch):
+            own = log_library[batch == b]
+            means[b], variances[b] = own.mean(), max(own.var(), LIBRARY_VARIANCE_FLOOR)
+        return means, variances
+
+    def _draw_weights(self, seed: int) -> None:
+        """Draw the weights of a model that was never trained; leave any other alone."""
+        if self.is_trained_:
+            return
+        with isolated_rng(seed):
+            self.module = build_module(self._config, self._data_spec)
+
+    def _settle_schedules(self, steps_per_epoch: int, n_epochs: int) -> None:
+        self._config.objective.settle(self.module.objective, steps_per_epoch=steps_per_epoch, n_epochs=n_epochs)
+
+    def _summary(self) -> str:
+        config = self._config
+        objective = {name: value for name, value in vars(config.objective).items() if value is not None}
+        parts = {**{name: value for name, value in vars(config).items() if name != "objective"}, **objective}
+        return f"{type(self).__name__} with " + ", ".join(f"{name}={value!r}" for name, value in parts.items())
+
+    def _validate_anndata(self, adata: AnnData | None = None, copy_if_view: bool = True) -> AnnData:  # noqa: FBT001, FBT002
+        """Check another AnnData as thoroughly as the first one, before scvi-tools transfers the setup to it."""
+        if adata is not None and adata is not self.adata:
+            check_genes(adata, registered_genes(self.registry_))
+            if not adata.is_view:  # scvi-tools makes a view an AnnData of its own, in place
+                setup = self.registry_["setup_args"]
+                check_counts(adata, layer=setup["layer"], allow_non_integer=setup["allow_non_integer"])
+                check_setup_columns(adata, setup)
+        return super()._validate_anndata(adata, copy_if_view)

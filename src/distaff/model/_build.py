@@ -1,0 +1,164 @@
+"""The one place that turns the user's strings and numbers into parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import attrgetter
+
+import numpy as np
+import torch
+from torch import nn
+
+from distaff._checks import check_choice, check_int, check_number, error
+from distaff.model._objective import ObjectiveConfig
+from distaff.module import FactorModule
+from distaff.nn import (
+    CellDispersion,
+    CovariateSpec,
+    FixedLibrary,
+    GeneDispersion,
+    GroupDispersion,
+    LearnedLibrary,
+    Log1p,
+    MLPDecoder,
+    MLPEncoder,
+    NegativeBinomialLikelihood,
+    NormalLikelihood,
+    NormalPosterior,
+    ObservedLibrary,
+    PoissonLikelihood,
+    StandardNormalPrior,
+    ZeroInflatedNegativeBinomialLikelihood,
+)
+from distaff.nn.dispersions import AbstractDispersion
+from distaff.nn.libraries import AbstractLibrary
+from distaff.nn.likelihoods import AbstractLikelihood
+
+__all__ = ["COUNT_LIKELIHOODS", "DataSpec", "ModelConfig", "build_module"]
+
+COUNT_LIKELIHOODS = ("nb", "zinb", "poisson")
+LIKELIHOODS = (*COUNT_LIKELIHOODS, "normal")
+DISPERSIONS = ("gene", "gene-batch", "gene-label", "gene-cell")
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What the parts must know of the data.
+
+    Parameters
+    ----------
+    n_genes
+        Number of genes.
+    covariates
+        Sizes of the covariates.
+    has_size_factor
+        Whether cells come with a size factor of their own.
+    library_log_means, library_log_variances
+        Moments of the log library size by batch, shape (batches,).
+    """
+
+    n_genes: int
+    covariates: CovariateSpec
+    has_size_factor: bool
+    library_log_means: np.ndarray
+    library_log_variances: np.ndarray
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Choice of parts, as users write it."""
+
+    n_latent: int
+    n_hidden: int
+    n_layers: int
+    dropout_rate: float
+    likelihood: str
+    dispersion: str
+    use_observed_lib_size: bool
+    encode_covariates: bool
+    objective: ObjectiveConfig
+
+    def __post_init__(self) -> None:
+        for name in ("n_latent", "n_hidden", "n_layers"):
+            check_int(name, getattr(self, name), minimum=1)
+        check_number("dropout_rate", self.dropout_rate, minimum=0, below=1)
+        check_choice("likelihood", self.likelihood, LIKELIHOODS)
+        check_choice("dispersion", self.dispersion, DISPERSIONS)
+
+    def check_data(self, data: DataSpec) -> None:
+        """Refuse a choice that the data cannot serve."""
+        groups = {"gene-batch": data.covariates.n_batch, "gene-label": data.covariates.n_labels}
+        if groups.get(self.dispersion, 2) < 2:
+            key = "batch_key" if self.dispersion == "gene-batch" else "labels_key"
+            raise error(
+                f"dispersion={self.dispersion!r} must have two groups or more",
+                got="one",
+                fix=f"Pass {key} to setup_anndata, or use dispersion='gene'.",
+            )
+
+
+def build_module(config: ModelConfig, data: DataSpec) -> FactorModule:
+    """Make the parts and compose them."""
+    config.check_data(data)
+    likelihood = _likelihood(config, data)
+    return FactorModule(
+        encoder=_encoder(config, data, config.n_layers),
+        posterior=NormalPosterior(config.n_hidden, config.n_latent),
+        prior=StandardNormalPrior(config.n_latent),
+        decoder=MLPDecoder(
+            config.n_latent,
+            data.n_genes,
+            likelihood.heads,
+            n_hidden=config.n_hidden,
+            n_layers=config.n_layers,
+            spec=data.covariates,
+        ),
+        likelihood=likelihood,
+        library=_library(config, data),
+        objective=config.objective.build(),
+    )
+
+
+def _encoder(config: ModelConfig, data: DataSpec, n_layers: int) -> MLPEncoder:
+    return MLPEncoder(
+        data.n_genes,
+        config.n_hidden,
+        n_layers,
+        transform=Log1p() if config.likelihood in COUNT_LIKELIHOODS else nn.Identity(),
+        spec=data.covariates if config.encode_covariates else None,
+        dropout_rate=config.dropout_rate,
+    )
+
+
+def _dispersion(config: ModelConfig, data: DataSpec) -> AbstractDispersion:
+    if config.dispersion == "gene":
+        return GeneDispersion(data.n_genes)
+    if config.dispersion == "gene-batch":
+        return GroupDispersion(data.n_genes, data.covariates.n_batch, attrgetter("batch"))
+    if config.dispersion == "gene-label":
+        return GroupDispersion(data.n_genes, data.covariates.n_labels, attrgetter("labels"))
+    return CellDispersion()
+
+
+def _likelihood(config: ModelConfig, data: DataSpec) -> AbstractLikelihood:
+    if config.likelihood == "normal":
+        return NormalLikelihood(_dispersion(config, data))
+    # with a size factor the expression has no fixed sum: the size factor is a scale, not a total
+    link = nn.Softplus() if data.has_size_factor else nn.Softmax(dim=-1)
+    if config.likelihood == "poisson":
+        return PoissonLikelihood(link)
+    if config.likelihood == "nb":
+        return NegativeBinomialLikelihood(_dispersion(config, data), link)
+    return ZeroInflatedNegativeBinomialLikelihood(_dispersion(config, data), link)
+
+
+def _library(config: ModelConfig, data: DataSpec) -> AbstractLibrary:
+    if config.likelihood not in COUNT_LIKELIHOODS:
+        return FixedLibrary()
+    if config.use_observed_lib_size or data.has_size_factor:
+        return ObservedLibrary()
+    return LearnedLibrary(
+        _encoder(config, data, n_layers=1),
+        torch.from_numpy(data.library_log_means),
+        torch.from_numpy(data.library_log_variances),
+    )

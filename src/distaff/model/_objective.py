@@ -1,0 +1,100 @@
+"""The user's objective arguments, their checks, and the objective they stand for."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+from distaff._checks import check_choice, check_int, check_number, error
+from distaff.objectives import AbstractTerm, BetaKL, Capacity, Objective
+from distaff.ops import Constant, Linear, batch_capacity_penalty, cell_capacity_penalty
+
+__all__ = ["ObjectiveConfig"]
+
+CAPACITY_PENALTIES = {"batch": batch_capacity_penalty, "cell": cell_capacity_penalty}
+CAPACITY_SHARE = 0.5  # of a run, in which the capacity rises unless the user says how many steps
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """Objective arguments common to all variational models; see :class:`~distaff.model.BetaVAE`."""
+
+    beta: float
+    capacity: float | None
+    capacity_start: float
+    capacity_steps: int | None
+    capacity_mode: str
+    kl_warmup_epochs: int | None
+    kl_warmup_steps: int | None
+
+    def __post_init__(self) -> None:
+        check_number("beta", self.beta, minimum=0)
+        check_choice("capacity_mode", self.capacity_mode, CAPACITY_PENALTIES)
+        if self.capacity is not None:
+            check_number("capacity", self.capacity, minimum=0)
+        check_number("capacity_start", self.capacity_start, minimum=0)
+        for name in ("capacity_steps", "kl_warmup_epochs", "kl_warmup_steps"):
+            value = getattr(self, name)
+            if value is not None:
+                check_int(name, value, minimum=1 if name == "capacity_steps" else 0)
+        if self.kl_warmup_epochs is not None and self.kl_warmup_steps is not None:
+            raise error(
+                "Only one of kl_warmup_epochs and kl_warmup_steps may be given",
+                got=f"{self.kl_warmup_epochs} and {self.kl_warmup_steps}",
+            )
+        if self.has_capacity and (self.kl_warmup_epochs or self.kl_warmup_steps):
+            raise error(
+                "kl_warmup_epochs and kl_warmup_steps must be None with a capacity",
+                got=self.kl_warmup_epochs or self.kl_warmup_steps,
+                fix="The rising capacity is the warm-up: set capacity_steps.",
+            )
+
+    @property
+    def has_capacity(self) -> bool:
+        """Whether the KL has a target other than zero."""
+        return bool(self.capacity)
+
+    @property
+    def has_warmup(self) -> bool:
+        """Whether the weight of the KL rises."""
+        return not self.has_capacity and bool(self.kl_warmup_epochs or self.kl_warmup_steps)
+
+    def build(self) -> Objective:
+        """Objective with the schedules as far as they are known before a run."""
+        return Objective([self._kl_term()])
+
+    def _kl_term(self) -> AbstractTerm:
+        if self.has_capacity:
+            schedule = Linear(self.capacity_start, float(self.capacity or 0), n_steps=self.capacity_steps)
+            return Capacity(self.beta, schedule, CAPACITY_PENALTIES[self.capacity_mode])
+        if self.has_warmup:
+            return BetaKL(Linear(0.0, self.beta, n_steps=self.kl_warmup_steps))
+        return BetaKL(Constant(self.beta))
+
+    def settle(self, objective: Objective, *, steps_per_epoch: int, n_epochs: int) -> None:
+        """Fix the lengths of the schedules for a run, and warn about what will not finish in it."""
+        n_run = steps_per_epoch * n_epochs
+        end = objective.step + n_run
+        term = objective.terms[0]
+        n_steps = term.schedule.n_steps
+        if self.has_warmup:
+            n_steps = n_steps or steps_per_epoch * (self.kl_warmup_epochs or 0)
+            if n_steps > end:
+                warnings.warn(
+                    f"The KL warm-up of {n_steps} steps is longer than the run, which ends at step {end} "
+                    f"({n_epochs} epochs of {steps_per_epoch} steps): shortened to {n_run // 2} steps, so that "
+                    "beta is reached. Train longer or warm up for less.",
+                    stacklevel=4,
+                )
+                n_steps = max(1, n_run // 2)
+            objective.settle(term.name, n_steps)
+        elif self.has_capacity:
+            n_steps = n_steps or max(1, int(CAPACITY_SHARE * n_run))
+            objective.settle(term.name, n_steps)
+            if n_steps > end:
+                warnings.warn(
+                    f"The capacity rises over {n_steps} steps and the run ends at step {end} ({n_epochs} epochs of "
+                    f"{steps_per_epoch} steps): it gets to {objective.terms[0].schedule(end):.3g} of "
+                    f"{self.capacity:.3g} nats. Train longer or lower capacity_steps.",
+                    stacklevel=4,
+                )

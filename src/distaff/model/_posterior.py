@@ -1,0 +1,134 @@
+"""What a trained model says of cells: representation, likelihoods, decoded expression."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from anndata import AnnData
+from scvi.model.base import RNASeqMixin, VAEMixin
+from torch import Tensor
+
+from distaff._checks import error
+from distaff.train import seeded
+
+if TYPE_CHECKING:
+    from distaff.model._base import FactorModel
+
+__all__ = ["PosteriorMixin"]
+
+
+class PosteriorMixin(RNASeqMixin, VAEMixin):
+    """Methods of scvi-tools, deterministic where they can be and seeded where they draw."""
+
+    get_elbo = seeded(VAEMixin.get_elbo)
+    get_marginal_ll = seeded(VAEMixin.get_marginal_ll)
+    get_reconstruction_error = seeded(VAEMixin.get_reconstruction_error)
+    get_normalized_expression = seeded(RNASeqMixin.get_normalized_expression)
+    differential_expression = seeded(RNASeqMixin.differential_expression)
+    posterior_predictive_sample = seeded(RNASeqMixin.posterior_predictive_sample)
+    get_feature_correlation_matrix = seeded(RNASeqMixin.get_feature_correlation_matrix)
+    get_latent_library_size = seeded(RNASeqMixin.get_latent_library_size)
+
+    @torch.inference_mode()
+    def get_latent_representation(
+        self: FactorModel,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | None = None,
+        give_mean: bool = True,  # noqa: FBT001, FBT002 - scvi's signature
+        batch_size: int | None = None,
+        return_dist: bool = False,  # noqa: FBT001, FBT002
+        dataloader: Iterator[dict[str, Tensor]] | None = None,
+        *,
+        seed: int = 0,
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """Latent representation of cells.
+
+        Parameters
+        ----------
+        adata
+            Cells with the genes of the model, in its order; None for the cells it was trained on.
+        indices
+            Which cells; None for all.
+        give_mean
+            Return the posterior mean, which is deterministic; else one draw from the posterior.
+        batch_size
+            Cells a minibatch.
+        return_dist
+            Return mean and variance of the posterior instead.
+        dataloader
+            Minibatches, in place of ``adata``.
+        seed
+            Seed of the draw.
+
+        Returns
+        -------
+        Array (cells, latent dimensions) float32; with ``return_dist`` two of them.
+
+        Examples
+        --------
+        >>> import distaff as ds
+        >>> adata = ds.datasets.simulate_gep(100, 60, n_prog_genes=10, random_state=0)
+        >>> ds.model.BetaVAE.setup_anndata(adata)
+        >>> model = ds.model.BetaVAE(adata, n_latent=4)
+        >>> model.train(2, seed=0, accelerator="cpu", enable_progress_bar=False)
+        >>> model.get_latent_representation().shape
+        (100, 4)
+        """
+        self._check_if_trained(warn=False)
+        if dataloader is None:
+            adata = self._validate_anndata(adata)
+            dataloader = self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size)
+        elif adata is not None or indices is not None:
+            raise error("Only one of dataloader and adata (or indices) may be given", got="both")
+        generator = torch.Generator().manual_seed(seed)
+        means, variances = [], []
+        for tensors in dataloader:
+            q = self.module.encode(**self.module._get_inference_input(tensors))
+            if return_dist:
+                variances.append(q.variance.cpu())
+                means.append(q.mean.cpu())
+            elif give_mean:
+                means.append(self.module.posterior.representation(q).cpu())
+            else:
+                noise = torch.randn(q.mean.shape, generator=generator)
+                means.append(self.module.posterior.transform(q.mean.cpu() + noise * q.stddev.cpu()))
+        if return_dist:
+            return torch.cat(means).numpy(), torch.cat(variances).numpy()
+        return torch.cat(means).numpy()
+
+    @torch.inference_mode()
+    def get_likelihood_parameters(
+        self: FactorModel,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | None = None,
+        *,
+        batch_size: int | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Parameters of ``p(x | z)`` at the posterior mean of each cell.
+
+        Parameters
+        ----------
+        adata
+            Cells with the genes of the model, in its order; None for the cells it was trained on.
+        indices
+            Which cells; None for all.
+        batch_size
+            Cells a minibatch.
+
+        Returns
+        -------
+        ``mean`` and, by likelihood, ``dispersions`` (inverse dispersion of an NB, standard deviation of a
+        normal) and ``dropout`` (chance of a further zero), each (cells, genes).
+        """
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        parts: dict[str, list[np.ndarray]] = {}
+        for tensors in self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size):
+            px = self.module.decode_mean(tensors)
+            shape = self.module.likelihood.statistics(px)["mean"].shape
+            for name, value in self.module.likelihood.statistics(px).items():
+                parts.setdefault(name, []).append(value.expand(shape).cpu().numpy())
+        return {name: np.concatenate(values) for name, values in parts.items()}

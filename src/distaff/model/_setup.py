@@ -1,0 +1,203 @@
+"""Registering an AnnData: every value is checked before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+from scvi import REGISTRY_KEYS
+from scvi.data import AnnDataManager
+from scvi.data.fields import (
+    CategoricalJointObsField,
+    CategoricalObsField,
+    LayerField,
+    NumericalJointObsField,
+    NumericalObsField,
+)
+
+from distaff._checks import check_obs_column, error, listing
+from distaff._compat import registered_genes
+from distaff.pp import check_counts
+
+__all__ = ["SetupMixin", "check_genes", "check_setup_columns"]
+
+# what scvi-tools itself passes when it replays a setup on load or on a query
+REPLAY_ARGUMENTS = {"source_registry", "extend_categories", "allow_missing_labels"}
+
+
+class SetupMixin:
+    """``setup_anndata`` of all models."""
+
+    @classmethod
+    def setup_anndata(
+        cls,
+        adata: AnnData,
+        *,
+        layer: str | None = None,
+        batch_key: str | None = None,
+        labels_key: str | None = None,
+        size_factor_key: str | None = None,
+        categorical_covariate_keys: Sequence[str] | None = None,
+        continuous_covariate_keys: Sequence[str] | None = None,
+        allow_non_integer: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Tell the model where counts and covariates are, after a full check of all of them.
+
+        Writes the bookkeeping of scvi-tools (``obs["_scvi_batch"]``, ``obs["_scvi_labels"]``,
+        ``uns["_scvi_uuid"]`` and the like) and nothing else.
+
+        Parameters
+        ----------
+        adata
+            Annotated data, cells by genes, with raw counts.
+        layer
+            Layer with the counts; None for ``adata.X``.
+        batch_key
+            Column of ``adata.obs`` with the batch of each cell.
+        labels_key
+            Column of ``adata.obs`` with a label of each cell; used by gene-label dispersion only.
+        size_factor_key
+            Column of ``adata.obs`` with positive size factors, used in place of the library size.
+        categorical_covariate_keys
+            Columns of ``adata.obs`` with further categorical covariates.
+        continuous_covariate_keys
+            Columns of ``adata.obs`` with continuous covariates.
+        allow_non_integer
+            Accept any finite value: corrected counts, or real-valued expression for the normal likelihood.
+        **kwargs
+            Arguments with which scvi-tools replays a setup; not for users.
+
+        Raises
+        ------
+        KeyError
+            If a column or layer is missing.
+        ValueError
+            If the data cannot be modelled; the message names the column, or the first cell and gene.
+
+        Examples
+        --------
+        >>> import distaff as ds
+        >>> adata = ds.datasets.simulate_gep(100, 60, n_prog_genes=10, random_state=0)
+        >>> ds.model.BetaVAE.setup_anndata(adata)
+        """
+        setup_method_args = cls._get_setup_method_args(**locals())  # type: ignore[attr-defined]
+        unknown = set(kwargs) - REPLAY_ARGUMENTS
+        if unknown:
+            raise TypeError(f"setup_anndata() got an unexpected keyword argument {sorted(unknown)[0]!r}.")
+        if "source_registry" in kwargs:
+            check_genes(adata, registered_genes(kwargs["source_registry"]))
+        check_counts(adata, layer=layer, allow_non_integer=allow_non_integer)
+        check_setup_columns(adata, setup_method_args["setup_args"])
+        _as_scipy_matrix(adata, layer)
+        manager = AnnDataManager(
+            fields=[
+                LayerField(REGISTRY_KEYS.X_KEY, layer, is_count_data=False),  # checked above, every value
+                CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
+                CategoricalObsField(REGISTRY_KEYS.LABELS_KEY, labels_key),
+                NumericalObsField(REGISTRY_KEYS.SIZE_FACTOR_KEY, size_factor_key, required=False),
+                CategoricalJointObsField(REGISTRY_KEYS.CAT_COVS_KEY, _as_list(categorical_covariate_keys)),
+                NumericalJointObsField(REGISTRY_KEYS.CONT_COVS_KEY, _as_list(continuous_covariate_keys)),
+            ],
+            setup_method_args=setup_method_args,
+        )
+        manager.register_fields(adata, **kwargs)
+        cls.register_manager(manager)  # type: ignore[attr-defined]
+
+
+def check_genes(adata: AnnData, genes: np.ndarray) -> None:
+    """Check that ``adata`` has the genes of the model, in its order.
+
+    Raises
+    ------
+    ValueError
+        If genes are missing or in another order: the latent would be silently wrong.
+    """
+    if np.array_equal(adata.var_names, genes):
+        return
+    missing = pd.Index(genes).difference(adata.var_names, sort=False)
+    if len(missing):
+        raise error(
+            f"adata must have the {len(genes)} genes of the model",
+            got=f"{adata.n_vars} genes, {len(missing)} of the model's missing: {listing(missing)}",
+        )
+    raise error(
+        "adata must have the genes of the model in its order",
+        got=f"the model's {len(genes)} genes in another order, or more",
+        fix="Use adata[:, model.get_var_names()].copy().",
+    )
+
+
+def check_setup_columns(adata: AnnData, setup_args: dict[str, Any]) -> None:
+    """Check the columns of ``obs`` that a setup names.
+
+    Raises
+    ------
+    KeyError
+        If a column is missing.
+    ValueError
+        If a value is missing, or a number is not finite or, for a size factor, not positive.
+    """
+    for name in ("categorical_covariate_keys", "continuous_covariate_keys"):
+        keys = setup_args[name]
+        if isinstance(keys, str):
+            raise error(f"{name} must be a list of columns", got=repr(keys), fix=f"Write [{keys!r}].", kind=TypeError)
+    for name in ("batch_key", "labels_key"):
+        _check_categorical(adata, setup_args[name], name)
+    for key in setup_args["categorical_covariate_keys"] or ():
+        _check_categorical(adata, key, "categorical_covariate_keys")
+    for key in setup_args["continuous_covariate_keys"] or ():
+        _check_numbers(adata, key, "continuous_covariate_keys")
+    key = setup_args["size_factor_key"]
+    if key is not None:
+        values = _check_numbers(adata, key, "size_factor_key")
+        if values.min() <= 0:
+            cell = adata.obs_names[int(values.argmin())]
+            raise error(f"Size factors (adata.obs[{key!r}]) must be > 0", got=f"{values.min()} for cell {cell!r}")
+
+
+def _check_categorical(adata: AnnData, key: str | None, name: str) -> None:
+    if key is None:
+        return
+    missing = check_obs_column(adata, key, name=name).isna().to_numpy()
+    if missing.any():
+        raise error(
+            f"adata.obs[{key!r}] ({name}) must have no missing values",
+            got=f"{missing.sum()} missing, the first for cell {adata.obs_names[int(missing.argmax())]!r}",
+            fix="Leave these cells out, or give them a category of their own.",
+        )
+
+
+def _check_numbers(adata: AnnData, key: str, name: str) -> np.ndarray:
+    column = check_obs_column(adata, key, name=name)
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
+        raise error(f"adata.obs[{key!r}] ({name}) must hold numbers", got=f"dtype {column.dtype}")
+    values = column.to_numpy(dtype=float, na_value=np.nan)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        cell = adata.obs_names[int(bad.argmax())]
+        raise error(
+            f"adata.obs[{key!r}] ({name}) must be finite",
+            got=f"{values[bad.argmax()]} for cell {cell!r} ({bad.sum()} such cells)",
+        )
+    return values
+
+
+def _as_list(keys: Sequence[str] | None) -> list[str] | None:
+    return None if keys is None else list(keys)
+
+
+def _as_scipy_matrix(adata: AnnData, layer: str | None) -> None:
+    """Sparse arrays become sparse matrices of the same format: scvi-tools' loader knows no others."""
+    matrix = adata.X if layer is None else adata.layers[layer]
+    if not isinstance(matrix, sparse.sparray):
+        return
+    converted = sparse.csr_matrix(matrix)
+    if layer is None:
+        adata.X = converted
+    else:
+        adata.layers[layer] = converted

@@ -1,0 +1,160 @@
+"""``train`` of all models."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from scvi.dataloaders import DataSplitter
+
+from distaff._checks import check_int
+from distaff.train import (
+    FactorTrainingPlan,
+    FactorTrainRunner,
+    LearningRatePhases,
+    Split,
+    draw_seed,
+    isolated_rng,
+    number_of_epochs,
+    split_cells,
+)
+
+if TYPE_CHECKING:
+    from distaff.model._base import FactorModel
+
+__all__ = ["TrainingMixin"]
+
+
+class TrainingMixin:
+    """``train`` of all models."""
+
+    def train(
+        self: FactorModel,
+        max_epochs: int | str | None = None,
+        *,
+        batch_size: int = 128,
+        train_size: float | None = None,
+        validation_size: float | None = None,
+        shuffle_set_split: bool = True,
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
+        early_stopping: bool = False,
+        lr: float = 1e-3,
+        lr_schedule: Sequence[tuple[int, float]] | None = None,
+        weight_decay: float = 1e-6,
+        eps: float = 0.01,
+        seed: int | None = None,
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Train the model; a second call goes on where the first ended.
+
+        Parameters
+        ----------
+        max_epochs
+            Number of epochs. None takes those of ``lr_schedule`` or, without one, scvi-tools' heuristic
+            (400, fewer above 20,000 cells); ``"1e6/N"`` is the rule of :cite:t:`Svensson20`.
+        batch_size
+            Cells a minibatch. A last minibatch of fewer than three cells is left out of its epoch.
+        train_size
+            Share of the cells to train on; None for 0.9.
+        validation_size
+            Share of the cells to validate on; None for all others.
+        shuffle_set_split
+            Draw the two sets at random; else validation cells come first.
+        accelerator
+            ``"cpu"``, ``"gpu"``, ``"mps"`` or ``"auto"``.
+        devices
+            Devices of the accelerator.
+        early_stopping
+            Stop when the validation value of the loss that is optimised no longer falls, once all
+            schedules (KL warm-up, capacity) have finished.
+        lr
+            Learning rate of Adam, where there is no ``lr_schedule``.
+        lr_schedule
+            Phases of (epochs, learning rate), such as ``((400, 1e-4), (200, 1e-5))``.
+        weight_decay
+            L2 penalty of Adam.
+        eps
+            Term in Adam's denominator.
+        seed
+            Seed of all that is random in the run, and of the initial weights of a model that was never
+            trained. None takes ``scvi.settings.seed`` or, without it, a fresh one, kept in ``seed_``. The
+            global random generators are left as they were.
+        **trainer_kwargs
+            Further arguments of :class:`scvi.train.Trainer`, such as ``check_val_every_n_epoch=1`` for
+            validation curves.
+
+        Raises
+        ------
+        ValueError
+            If a number is out of its range or the data are too few.
+        distaff.train.DivergenceError
+            If the loss is no longer finite.
+
+        Examples
+        --------
+        >>> import distaff as ds
+        >>> adata = ds.datasets.simulate_gep(100, 60, n_prog_genes=10, random_state=0)
+        >>> ds.model.BetaVAE.setup_anndata(adata)
+        >>> model = ds.model.BetaVAE(adata, n_latent=4)
+        >>> model.train(2, seed=0, accelerator="cpu", enable_progress_bar=False)
+        >>> list(model.history["train_loss"].index)
+        [0, 1]
+        """
+        if self.adata is None:
+            raise ValueError("The model has no data to train on. Load it with adata=...")
+        phases = None if lr_schedule is None else LearningRatePhases(lr_schedule)
+        n_epochs = number_of_epochs(max_epochs, self.adata.n_obs, phases)
+        if seed is not None:
+            check_int("seed", seed, minimum=0)
+            self._draw_weights(seed)
+        self.seed_ = draw_seed() if seed is None else seed
+        split = split_cells(
+            self.adata.n_obs,
+            batch_size=batch_size,
+            train_size=train_size,
+            validation_size=validation_size,
+            shuffle=shuffle_set_split,
+            seed=self.seed_,
+        )
+        plan = FactorTrainingPlan(
+            self.module,
+            lr=lr if phases is None else phases(0),
+            phases=phases,
+            weight_decay=weight_decay,
+            eps=eps,
+        )
+        self._settle_schedules(split.steps_per_epoch, n_epochs)
+        runner = FactorTrainRunner(
+            self,
+            training_plan=plan,
+            data_splitter=self._data_splitter(split),
+            max_epochs=n_epochs,
+            accelerator=accelerator,
+            devices=devices,
+            early_stopping=early_stopping,
+            **{**self._early_stopping_defaults(split), **trainer_kwargs},
+        )
+        with isolated_rng(self.seed_):
+            runner()
+
+    def _data_splitter(self: FactorModel, split: Split) -> DataSplitter:
+        with warnings.catch_warnings():  # a run of one minibatch of two cells is what the user asked for
+            warnings.filterwarnings("ignore", message="Last batch will have a small size")
+            return DataSplitter(
+                self.adata_manager,
+                external_indexing=[split.train, split.validation, split.test],
+                batch_size=split.batch_size,
+                drop_last=split.drop_last,
+            )
+
+    def _early_stopping_defaults(self: FactorModel, split: Split) -> dict[str, Any]:
+        """Watch the loss that is optimised, from the epoch on in which its schedules have ended."""
+        objective = self.module.objective
+        left = max((term.schedule.n_steps or 0) - objective.step for term in objective.terms)
+        return {
+            "early_stopping_monitor": "validation_loss",
+            "early_stopping_warmup_epochs": ceil(max(0, left) / split.steps_per_epoch),
+        }

@@ -1,0 +1,215 @@
+"""Encoder, posterior, prior, decoder, likelihood and objective, composed for scvi-tools."""
+
+from __future__ import annotations
+
+import torch
+from scvi import REGISTRY_KEYS
+from scvi.distributions import Poisson
+from scvi.module.base import BaseModuleClass, LossOutput, auto_move_data
+from torch import Tensor
+from torch.distributions import Distribution
+
+from distaff.module.marginal import log_marginal_likelihood
+from distaff.nn.covariates import Covariates
+from distaff.nn.decoders import AbstractDecoder
+from distaff.nn.encoders import MLPEncoder
+from distaff.nn.libraries import AbstractLibrary
+from distaff.nn.likelihoods import AbstractLikelihood
+from distaff.nn.posteriors import AbstractPosterior
+from distaff.nn.priors import AbstractPrior
+from distaff.objectives import LossInputs, Objective
+from distaff.ops import kl_divergence
+
+__all__ = ["FactorModule"]
+
+MAX_POISSON_RATE = 1e8  # torch's Poisson sampler overflows above; far beyond any count
+
+
+class FactorModule(BaseModuleClass):
+    r"""Variational autoencoder made of parts.
+
+    .. math::
+
+        q(u|x) = \text{posterior}(\text{encoder}(x)), \quad z = g(u), \quad
+        p(x|z) = \text{likelihood}(\text{decoder}(z), \ell)
+
+    Parameters
+    ----------
+    encoder
+        Expression to features.
+    posterior
+        Features to ``q(u | x)``, and the map ``z = g(u)``.
+    prior
+        ``p(u)``.
+    decoder
+        Latent to heads.
+    likelihood
+        Heads and library size to ``p(x | z)``.
+    library
+        Library size.
+    objective
+        Loss.
+    """
+
+    def __init__(
+        self,
+        *,
+        encoder: MLPEncoder,
+        posterior: AbstractPosterior,
+        prior: AbstractPrior,
+        decoder: AbstractDecoder,
+        likelihood: AbstractLikelihood,
+        library: AbstractLibrary,
+        objective: Objective,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.posterior = posterior
+        self.prior = prior
+        self.decoder = decoder
+        self.likelihood = likelihood
+        self.library = library
+        self.objective = objective
+
+    # --- inference -------------------------------------------------------------------------------
+
+    def _get_inference_input(
+        self, tensors: dict[str, Tensor], full_forward_pass: bool = False  # noqa: FBT001, FBT002 - scvi's
+    ) -> dict[str, Tensor | None]:
+        del full_forward_pass  # there is no other pass until data are minified
+        return {
+            "x": tensors[REGISTRY_KEYS.X_KEY],
+            "batch_index": tensors[REGISTRY_KEYS.BATCH_KEY],
+            "cont_covs": tensors.get(REGISTRY_KEYS.CONT_COVS_KEY),
+            "cat_covs": tensors.get(REGISTRY_KEYS.CAT_COVS_KEY),
+        }
+
+    @auto_move_data
+    def encode(
+        self, x: Tensor, batch_index: Tensor, cont_covs: Tensor | None = None, cat_covs: Tensor | None = None
+    ) -> Distribution:
+        """Posterior ``q(u | x)`` of each cell; draws nothing."""
+        covariates = Covariates(batch_index, categorical=cat_covs, continuous=cont_covs)
+        return self.posterior(self.encoder(x, covariates))
+
+    @auto_move_data
+    def inference(
+        self,
+        x: Tensor,
+        batch_index: Tensor,
+        cont_covs: Tensor | None = None,
+        cat_covs: Tensor | None = None,
+        n_samples: int = 1,
+    ) -> dict[str, Tensor | Distribution | None]:
+        """Posterior and a draw from it; with several samples the first dimension counts them."""
+        covariates = Covariates(batch_index, categorical=cat_covs, continuous=cont_covs)
+        qz = self.posterior(self.encoder(x, covariates))
+        library, ql = self.library(x, covariates)
+        samples = (n_samples,) if n_samples > 1 else ()
+        u = qz.rsample(samples)
+        library = library.expand(*samples, -1, -1) if ql is None else ql.rsample(samples)
+        return {"u": u, "z": self.posterior.transform(u), "qz": qz, "ql": ql, "library": library}
+
+    # --- generation ------------------------------------------------------------------------------
+
+    def _get_generative_input(
+        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor]
+    ) -> dict[str, Tensor | None]:
+        return {
+            "z": inference_outputs["z"],
+            "library": inference_outputs["library"],
+            "batch_index": tensors[REGISTRY_KEYS.BATCH_KEY],
+            "cont_covs": tensors.get(REGISTRY_KEYS.CONT_COVS_KEY),
+            "cat_covs": tensors.get(REGISTRY_KEYS.CAT_COVS_KEY),
+            "size_factor": tensors.get(REGISTRY_KEYS.SIZE_FACTOR_KEY),
+            "y": tensors.get(REGISTRY_KEYS.LABELS_KEY),
+        }
+
+    @auto_move_data
+    def generative(
+        self,
+        z: Tensor,
+        library: Tensor,
+        batch_index: Tensor,
+        cont_covs: Tensor | None = None,
+        cat_covs: Tensor | None = None,
+        size_factor: Tensor | None = None,
+        y: Tensor | None = None,
+        transform_batch: int | None = None,
+    ) -> dict[str, Distribution | None]:
+        """``p(x | z)`` and the priors; ``transform_batch`` decodes all cells as if of that batch."""
+        covariates = Covariates(batch_index, labels=y, categorical=cat_covs, continuous=cont_covs)
+        if transform_batch is not None:
+            covariates = covariates.in_batch(transform_batch)
+        log_size = library if size_factor is None else size_factor.log()
+        px = self.likelihood(self.decoder(z, covariates), log_size, covariates)
+        return {"px": px, "pl": self.library.prior(covariates), "pz": self.prior()}
+
+    def decode_mean(self, tensors: dict[str, Tensor]) -> Distribution:
+        """``p(x | z)`` at the posterior mean of latent and library size; draws nothing."""
+        inputs = self._get_inference_input(tensors)
+        covariates = Covariates(inputs["batch_index"], None, inputs["cat_covs"], inputs["cont_covs"])
+        z = self.posterior.representation(self.encode(**inputs))
+        library, _ = self.library(inputs["x"], covariates)
+        return self.generative(**self._get_generative_input(tensors, {"z": z, "library": library}))["px"]
+
+    # --- loss ------------------------------------------------------------------------------------
+
+    def loss(
+        self,
+        tensors: dict[str, Tensor],
+        inference_outputs: dict[str, Tensor | Distribution | None],
+        generative_outputs: dict[str, Distribution | None],
+        kl_weight: Tensor | float = 1.0,
+    ) -> LossOutput:
+        """Loss of a minibatch; the KL in ``kl_local`` is the true one, whatever the objective weighs."""
+        qz, ql = inference_outputs["qz"], inference_outputs["ql"]
+        reconstruction = -generative_outputs["px"].log_prob(tensors[REGISTRY_KEYS.X_KEY]).sum(-1)
+        kl = kl_divergence(qz, generative_outputs["pz"], inference_outputs["u"])
+        kl_library = torch.zeros_like(reconstruction)
+        if ql is not None:
+            kl_library = kl_divergence(ql, generative_outputs["pl"], inference_outputs["library"]).sum(-1)
+        output = self.objective(LossInputs(reconstruction, kl, kl_library, kl_weight))
+        return LossOutput(
+            loss=output.loss,
+            reconstruction_loss=reconstruction,
+            kl_local={"kl_divergence_l": kl_library, "kl_divergence_z": kl.sum(-1)},
+            extra_metrics={
+                **{f"loss_{name}": part for name, part in output.parts.items()},
+                **{f"schedule_{name}": value for name, value in output.schedule_values.items()},
+                "kl_per_dimension": kl.detach().mean(0),
+                "representation": self.posterior.representation(qz).detach(),
+            },
+        )
+
+    # --- sampling and marginal likelihood --------------------------------------------------------
+
+    @torch.inference_mode()
+    def sample(
+        self, tensors: dict[str, Tensor], n_samples: int = 1, generative_kwargs: dict | None = None
+    ) -> Tensor:
+        """Draw from the posterior predictive: (cells, genes), or (cells, genes, samples) on the CPU."""
+        _, generative_outputs = self.forward(
+            tensors,
+            inference_kwargs={"n_samples": n_samples},
+            generative_kwargs=generative_kwargs,
+            compute_loss=False,
+        )
+        px = generative_outputs["px"]
+        if isinstance(px, Poisson):
+            px = Poisson(px.rate.clamp(max=MAX_POISSON_RATE), validate_args=False)
+        samples = px.sample()
+        return (samples.permute(1, 2, 0) if n_samples > 1 else samples).cpu()
+
+    @torch.inference_mode()
+    @auto_move_data
+    def marginal_ll(
+        self,
+        tensors: dict[str, Tensor],
+        n_mc_samples: int,
+        return_mean: bool = False,  # noqa: FBT001, FBT002 - scvi's signature
+        n_mc_samples_per_pass: int = 1,
+    ) -> Tensor | float:
+        """Importance-sampled log marginal likelihood, (cells,) on the CPU, or its mean; nats."""
+        log_likelihood = log_marginal_likelihood(self, tensors, n_mc_samples, n_mc_samples_per_pass).cpu()
+        return log_likelihood.mean().item() if return_mean else log_likelihood

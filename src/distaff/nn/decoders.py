@@ -1,0 +1,60 @@
+"""Decoders: latent (and covariates) to the heads that a likelihood asks for."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from distaff.nn.covariates import Covariates, CovariateSpec
+from distaff.nn.layers import MLP
+
+__all__ = ["AbstractDecoder", "MLPDecoder"]
+
+
+class AbstractDecoder(nn.Module):
+    """Maps a latent to raw heads, one (..., cells, genes) tensor a name; links belong to the likelihood."""
+
+    @abstractmethod
+    def forward(self, z: Tensor, covariates: Covariates) -> dict[str, Tensor]:
+        """Latent (..., cells, n_latent) to heads."""
+
+
+class MLPDecoder(AbstractDecoder):
+    """scVI's decoder: an MLP, then one linear map a head :cite:p:`Lopez18`.
+
+    Parameters
+    ----------
+    n_latent
+        Number of latent dimensions.
+    n_genes
+        Number of genes.
+    heads
+        Names of the heads to build: those of the likelihood.
+    n_hidden
+        Width of every layer.
+    n_layers
+        Number of layers.
+    spec
+        Covariates that enter every hidden layer; None for none.
+    """
+
+    def __init__(
+        self,
+        n_latent: int,
+        n_genes: int,
+        heads: Sequence[str],
+        *,
+        n_hidden: int,
+        n_layers: int,
+        spec: CovariateSpec | None = None,
+    ) -> None:
+        super().__init__()
+        self.body = MLP(n_latent, n_hidden, n_layers, spec)
+        self.heads = nn.ModuleDict({head: nn.Linear(n_hidden, n_genes) for head in heads})
+
+    def forward(self, z: Tensor, covariates: Covariates) -> dict[str, Tensor]:
+        """Latent (..., cells, n_latent) to heads, each (..., cells, n_genes)."""
+        h = self.body(z, covariates)
+        return {head: linear(h) for head, linear in self.heads.items()}

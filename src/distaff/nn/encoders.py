@@ -1,0 +1,58 @@
+"""Encoders: counts (and covariates) to features from which a posterior is read."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from distaff.nn.covariates import Covariates, CovariateSpec
+from distaff.nn.layers import MLP
+
+__all__ = ["Log1p", "MLPEncoder"]
+
+
+class Log1p(nn.Module):
+    """``log(1 + x)``: how counts enter an encoder, for numerical stability only."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform counts of any shape."""
+        return torch.log1p(x)
+
+
+class MLPEncoder(nn.Module):
+    """scVI's encoder: an MLP on transformed expression :cite:p:`Lopez18`.
+
+    Parameters
+    ----------
+    n_genes
+        Number of genes.
+    n_hidden
+        Width of every layer, and of the output.
+    n_layers
+        Number of layers.
+    transform
+        Applied to the expression first: :class:`Log1p` for counts, ``nn.Identity`` for real values.
+    spec
+        Covariates that enter every layer; None for none.
+    dropout_rate
+        Share of units dropped in training.
+    """
+
+    def __init__(
+        self,
+        n_genes: int,
+        n_hidden: int,
+        n_layers: int,
+        *,
+        transform: nn.Module,
+        spec: CovariateSpec | None = None,
+        dropout_rate: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.n_out = n_hidden
+        self.transform = transform
+        self.body = MLP(n_genes, n_hidden, n_layers, spec, dropout_rate=dropout_rate)
+
+    def forward(self, x: Tensor, covariates: Covariates) -> Tensor:
+        """Map expression (cells, genes) to features (cells, n_hidden)."""
+        return self.body(self.transform(x), covariates)

@@ -1,0 +1,113 @@
+"""Layers that the networks are made of."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from distaff.nn.covariates import Covariates, CovariateSpec
+
+__all__ = ["MLP", "CovariateLinear"]
+
+# scVI's (from its TensorFlow origin): slow running averages and a large floor under the variance
+BATCH_NORM = {"momentum": 0.01, "eps": 0.001}
+
+
+class CovariateLinear(nn.Module):
+    r"""Linear layer over features and covariates without ever concatenating them.
+
+    .. math:: y = x W^\top + b + \sum_c E_c[\text{code}_c] + v V^\top
+
+    Equal to a linear layer on ``[x; v; one-hot codes]``; each category owns one row of :math:`E_c`, so
+    a new batch adds a row and leaves the rest alone. A covariate with one category has no row.
+
+    Parameters
+    ----------
+    n_in
+        Number of features.
+    n_out
+        Number of outputs.
+    spec
+        Covariates that enter here; None for none.
+    bias
+        Whether there is a bias :math:`b`.
+    """
+
+    def __init__(self, n_in: int, n_out: int, spec: CovariateSpec | None = None, *, bias: bool = True) -> None:
+        super().__init__()
+        spec = spec or CovariateSpec()
+        n_categories = [n if n > 1 else 0 for n in spec.n_categories]
+        self.linear = nn.Linear(n_in, n_out, bias=bias)
+        self.categorical = nn.ParameterList(torch.empty(n, n_out) for n in n_categories)
+        self.continuous = nn.Parameter(torch.empty(spec.n_continuous, n_out))
+        self._reset(n_in + sum(n_categories) + spec.n_continuous)
+
+    def _reset(self, fan_in: int) -> None:
+        """Draw all weights as torch does for a linear layer on the concatenation."""
+        bound = 1.0 / math.sqrt(fan_in)
+        for parameter in self.parameters():
+            if parameter.numel():  # a covariate that is not there owns an empty table
+                nn.init.uniform_(parameter, -bound, bound)
+
+    def forward(self, x: Tensor, covariates: Covariates) -> Tensor:
+        """Map (..., cells, n_in) to (..., cells, n_out)."""
+        y = self.linear(x)
+        for table, code in zip(self.categorical, covariates.codes(), strict=False):
+            if len(table):
+                y = y + nn.functional.embedding(code, table)
+        if len(self.continuous):
+            assert covariates.continuous is not None  # noqa: S101 - an invariant of the module
+            y = y + covariates.continuous @ self.continuous
+        return y
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch norm over cells that also takes (samples, cells, features)."""
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__(n_features, **BATCH_NORM)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise each feature over all leading dimensions."""
+        return super().forward(x.flatten(0, -2)).view_as(x)
+
+
+class MLP(nn.Module):
+    """Fully connected layers: linear, batch norm, ReLU, dropout.
+
+    Parameters
+    ----------
+    n_in
+        Number of features.
+    n_hidden
+        Width of every layer.
+    n_layers
+        Number of layers.
+    spec
+        Covariates that enter every layer; None for none.
+    dropout_rate
+        Share of units dropped in training.
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_hidden: int,
+        n_layers: int,
+        spec: CovariateSpec | None = None,
+        *,
+        dropout_rate: float = 0.0,
+    ) -> None:
+        super().__init__()
+        widths = [n_in] + [n_hidden] * (n_layers - 1)
+        self.linears = nn.ModuleList(CovariateLinear(n, n_hidden, spec) for n in widths)
+        self.norms = nn.ModuleList(BatchNorm(n_hidden) for _ in widths)
+        self.dropout = nn.Dropout(dropout_rate)
+
+    def forward(self, x: Tensor, covariates: Covariates) -> Tensor:
+        """Map (..., cells, n_in) to (..., cells, n_hidden)."""
+        for linear, norm in zip(self.linears, self.norms, strict=True):
+            x = self.dropout(torch.relu(norm(linear(x, covariates))))
+        return x

@@ -1,0 +1,159 @@
+"""Likelihoods of expression: decoder heads and library size to a distribution over genes.
+
+The distributions are scvi-tools' own, so that everything it computes from them works.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from scvi.distributions import NegativeBinomial, Normal, Poisson, ZeroInflatedNegativeBinomial
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from distaff.nn.covariates import Covariates
+from distaff.nn.dispersions import AbstractDispersion
+
+__all__ = [
+    "AbstractLikelihood",
+    "NegativeBinomialLikelihood",
+    "NormalLikelihood",
+    "PoissonLikelihood",
+    "ZeroInflatedNegativeBinomialLikelihood",
+]
+
+
+class AbstractLikelihood(nn.Module):
+    """``p(x | z)``; ``heads`` names the decoder outputs that it needs, ``is_count`` what ``x`` must be."""
+
+    heads: tuple[str, ...]
+    is_count: bool = True
+
+    @abstractmethod
+    def forward(self, heads: dict[str, Tensor], library: Tensor, covariates: Covariates) -> Distribution:
+        """Heads (..., cells, genes) and log library size (..., cells, 1) to ``p(x | z)``."""
+
+    @abstractmethod
+    def statistics(self, px: Distribution) -> dict[str, Tensor]:
+        """Parameters to report, each (..., cells, genes) or (genes,)."""
+
+
+class NegativeBinomialLikelihood(AbstractLikelihood):
+    r"""Negative binomial, :math:`x_g \sim NB(\ell \rho_g, \theta_g)` with :math:`\rho = \text{link}(h)`.
+
+    Mean :math:`\mu`, variance :math:`\mu + \mu^2 / \theta`.
+
+    Parameters
+    ----------
+    dispersion
+        Inverse dispersion :math:`\theta`.
+    link
+        Head to expression: softmax with a library size, softplus with a size factor.
+    """
+
+    def __init__(self, dispersion: AbstractDispersion, link: nn.Module) -> None:
+        super().__init__()
+        self.dispersion = dispersion
+        self.link = link
+        self.heads = ("scale", *dispersion.heads)
+
+    def forward(self, heads: dict[str, Tensor], library: Tensor, covariates: Covariates) -> NegativeBinomial:
+        """Distribution over counts."""
+        scale = self.link(heads["scale"])
+        theta = self.dispersion(heads, covariates)
+        return NegativeBinomial(mu=library.exp() * scale, theta=theta, scale=scale, validate_args=False)
+
+    def statistics(self, px: NegativeBinomial) -> dict[str, Tensor]:
+        """Mean and inverse dispersion."""
+        return {"mean": px.mu, "dispersions": px.theta}
+
+
+class ZeroInflatedNegativeBinomialLikelihood(AbstractLikelihood):
+    """Negative binomial with a further chance of zero, whose logit the decoder gives.
+
+    Parameters
+    ----------
+    dispersion
+        Inverse dispersion.
+    link
+        Head to expression: softmax with a library size, softplus with a size factor.
+    """
+
+    def __init__(self, dispersion: AbstractDispersion, link: nn.Module) -> None:
+        super().__init__()
+        self.dispersion = dispersion
+        self.link = link
+        self.heads = ("scale", "dropout", *dispersion.heads)
+
+    def forward(
+        self, heads: dict[str, Tensor], library: Tensor, covariates: Covariates
+    ) -> ZeroInflatedNegativeBinomial:
+        """Distribution over counts."""
+        scale = self.link(heads["scale"])
+        return ZeroInflatedNegativeBinomial(
+            mu=library.exp() * scale,
+            theta=self.dispersion(heads, covariates),
+            zi_logits=heads["dropout"],
+            scale=scale,
+            validate_args=False,
+        )
+
+    def statistics(self, px: ZeroInflatedNegativeBinomial) -> dict[str, Tensor]:
+        """Mean of the NB, inverse dispersion, chance of the further zero."""
+        return {"mean": px.mu, "dispersions": px.theta, "dropout": px.zi_probs}
+
+
+class PoissonLikelihood(AbstractLikelihood):
+    r"""Poisson, :math:`x_g \sim Poisson(\ell \rho_g)`.
+
+    Parameters
+    ----------
+    link
+        Head to expression: softmax with a library size, softplus with a size factor.
+    """
+
+    heads = ("scale",)
+
+    def __init__(self, link: nn.Module) -> None:
+        super().__init__()
+        self.link = link
+
+    def forward(self, heads: dict[str, Tensor], library: Tensor, covariates: Covariates) -> Poisson:
+        """Distribution over counts."""
+        del covariates
+        scale = self.link(heads["scale"])
+        return Poisson(rate=library.exp() * scale, scale=scale, validate_args=False)
+
+    def statistics(self, px: Poisson) -> dict[str, Tensor]:
+        """Mean."""
+        return {"mean": px.rate}
+
+
+class NormalLikelihood(AbstractLikelihood):
+    r"""Normal on real-valued (log-normalised, scaled) expression, :math:`x_g \sim N(h_g, \sigma_g^2)`.
+
+    The mean is the head itself. scVI's normal forces it to be a share of the library size, which no
+    log-normalised or scaled matrix is.
+
+    Parameters
+    ----------
+    dispersion
+        Standard deviation :math:`\sigma`.
+    """
+
+    is_count = False
+
+    def __init__(self, dispersion: AbstractDispersion) -> None:
+        super().__init__()
+        self.dispersion = dispersion
+        self.heads = ("scale", *dispersion.heads)
+
+    def forward(self, heads: dict[str, Tensor], library: Tensor, covariates: Covariates) -> Normal:
+        """Distribution over real values."""
+        del library
+        mean = heads["scale"]
+        return Normal(mean, self.dispersion(heads, covariates), normal_mu=mean, validate_args=False)
+
+    def statistics(self, px: Normal) -> dict[str, Tensor]:
+        """Mean and standard deviation."""
+        return {"mean": px.loc, "dispersions": px.scale}

@@ -1,0 +1,96 @@
+"""Terms of a loss; a new regulariser is one class here."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from distaff.ops.schedules import Schedule
+
+__all__ = ["AbstractTerm", "BetaKL", "Capacity", "LossInputs"]
+
+
+@dataclass(frozen=True)
+class LossInputs:
+    """What a term may look at, for one minibatch.
+
+    Parameters
+    ----------
+    reconstruction
+        ``-log p(x | z)``, shape (cells,), nats.
+    kl
+        KL of the latent by dimension, shape (cells, dimensions), nats.
+    kl_library
+        KL of the library size, shape (cells,), nats; zeros where it is observed.
+    kl_weight
+        Further factor of the KL, 1 unless scvi-tools' own training plan warms it up.
+    """
+
+    reconstruction: Tensor
+    kl: Tensor
+    kl_library: Tensor
+    kl_weight: Tensor | float = 1.0
+
+
+class AbstractTerm(ABC):
+    """A penalty with one schedule.
+
+    ``name`` is the key of its curve in the history; ``schedule`` gives the value that changes during
+    training and the number of steps after which it no longer does.
+    """
+
+    name: str
+    schedule: Schedule
+
+    @abstractmethod
+    def __call__(self, inputs: LossInputs, value: float) -> Tensor:
+        """Penalty at the schedule's present ``value``: scalar, or one value a cell, shape (cells,)."""
+
+
+@dataclass(frozen=True)
+class BetaKL(AbstractTerm):
+    r"""KL divergence times :math:`\beta` :cite:p:`Higgins17`.
+
+    Parameters
+    ----------
+    schedule
+        :math:`\beta` at each step.
+    """
+
+    schedule: Schedule
+    name: str = "kl"
+
+    def __call__(self, inputs: LossInputs, value: float) -> Tensor:
+        """Return :math:`\beta KL_i`, shape (cells,)."""
+        # one factor, so that a weight of 1 is exactly scVI's expression
+        weight = inputs.kl_weight if value == 1.0 else inputs.kl_weight * value
+        return weight * inputs.kl.sum(dim=-1)
+
+
+@dataclass(frozen=True)
+class Capacity(AbstractTerm):
+    r"""Distance of the KL from a rising capacity, :math:`\beta |KL - C(t)|` :cite:p:`Burgess18`.
+
+    Any further warm-up of the KL is ignored: the capacity is the warm-up.
+
+    Parameters
+    ----------
+    beta
+        Weight :math:`\beta`.
+    schedule
+        Capacity :math:`C(t)` in nats.
+    penalty
+        Distance of the KL (cells,) from the capacity: over the minibatch or a cell.
+    """
+
+    beta: float
+    schedule: Schedule
+    penalty: Callable[[Tensor, float], Tensor]
+    name: str = "capacity"
+
+    def __call__(self, inputs: LossInputs, value: float) -> Tensor:
+        """Return :math:`\beta |KL - C|`, scalar or shape (cells,)."""
+        return self.beta * self.penalty(inputs.kl.sum(dim=-1), value)

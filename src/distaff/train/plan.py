@@ -1,0 +1,157 @@
+"""The training plan: one optimiser step a minibatch, metrics kept as tensors, logged once an epoch."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from typing import Any
+
+import torch
+from scvi.module.base import BaseModuleClass, LossOutput
+from scvi.train import TrainingPlan
+from torch import Tensor
+
+from distaff._checks import check_number
+from distaff.train.phases import LearningRatePhases
+
+__all__ = ["DivergenceError", "FactorTrainingPlan"]
+
+ACTIVE_VARIANCE = 0.01  # Burda et al. 2016
+
+
+class DivergenceError(RuntimeError):
+    """Training left the finite numbers."""
+
+
+class FactorTrainingPlan(TrainingPlan):
+    """Adam on the module's loss.
+
+    Parameters
+    ----------
+    module
+        Module to train; its ``objective`` counts the optimiser steps.
+    lr
+        Learning rate, where there are no phases.
+    phases
+        Learning rate by epoch; None for a constant one.
+    weight_decay
+        L2 penalty of Adam (scvi-tools' default).
+    eps
+        Term added to Adam's denominator (scvi-tools' default, far above torch's).
+    """
+
+    def __init__(
+        self,
+        module: BaseModuleClass,
+        *,
+        lr: float = 1e-3,
+        phases: LearningRatePhases | None = None,
+        weight_decay: float = 1e-6,
+        eps: float = 0.01,
+    ) -> None:
+        check_number("lr", lr, above=0)
+        check_number("weight_decay", weight_decay, minimum=0)
+        check_number("eps", eps, above=0)
+        super().__init__(module, lr=lr, weight_decay=weight_decay, eps=eps, n_epochs_kl_warmup=None)
+        # the objective weighs the KL by the number of steps; scvi's own weight would do so twice
+        self.loss_kwargs.pop("kl_weight", None)
+        self.phases = phases
+        self.sums: dict[str, dict[str, Tensor]] = {"train": {}, "validation": {}}
+        self.n_cells = {"train": 0, "validation": 0}
+        self.dimension_curves: dict[str, list[Tensor]] = defaultdict(list)
+
+    # --- steps -----------------------------------------------------------------------------------
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Loss of a minibatch."""
+        del batch_idx
+        return self._step(batch, "train").loss
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Record the loss of a minibatch of held-out cells, with the same weights as in training."""
+        del batch_idx
+        self._step(batch, "validation")
+
+    def _step(self, batch: dict[str, Tensor], mode: str) -> LossOutput:
+        _, _, output = self.forward(batch, loss_kwargs=self.loss_kwargs)
+        self._accumulate(output, mode)
+        return output
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Step, then count it: schedules run in realised steps."""
+        super().optimizer_step(*args, **kwargs)
+        self.module.objective.advance()
+
+    # --- metrics ---------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def _accumulate(self, output: LossOutput, mode: str) -> None:
+        """Add a minibatch to the epoch's sums, on the device: nothing waits for it."""
+        n = output.n_obs_minibatch
+        extra = output.extra_metrics
+        dtype = torch.float32 if self.device.type == "mps" else torch.float64  # MPS has no float64
+        representation = extra["representation"].to(dtype)
+        sums = {
+            "loss": output.loss.detach() * n,
+            "reconstruction_loss": output.reconstruction_loss_sum.detach(),
+            "kl_local": output.kl_local_sum.detach(),
+            "representation_sum": representation.sum(0),
+            "representation_squares": representation.square().sum(0),
+        }
+        for name, value in extra.items():
+            if name.startswith(("loss_", "schedule_", "kl_per_dimension")):
+                sums[name] = torch.as_tensor(value, device=self.device) * n
+        total = self.sums[mode]
+        for name, value in sums.items():
+            value = value.to(dtype)
+            total[name] = total[name] + value if name in total else value
+        self.n_cells[mode] += n
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch."""
+        self._log_epoch("train")
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the epoch on held-out cells, before early stopping looks."""
+        self._log_epoch("validation")
+
+    def _log_epoch(self, mode: str) -> None:
+        if not self.n_cells[mode]:
+            return
+        means = {name: total / self.n_cells[mode] for name, total in self.sums[mode].items()}
+        self.sums[mode], self.n_cells[mode] = {}, 0
+        variance = means.pop("representation_squares") - means.pop("representation_sum").square()
+        self.dimension_curves[f"kl_per_dimension_{mode}"].append(means.pop("kl_per_dimension").cpu())
+        loss = float(means.pop("loss"))
+        if mode == "train":
+            self._check_finite(loss, means)
+        curves = {"train_loss" if mode == "train" else "validation_loss": loss}
+        curves[f"elbo_{mode}"] = means["reconstruction_loss"] + means["kl_local"]
+        curves[f"active_units_{mode}"] = (variance > ACTIVE_VARIANCE).sum().float()
+        curves |= {f"{name}_{mode}": value for name, value in means.items() if not name.startswith("schedule_")}
+        if mode == "train":
+            curves |= {name: value for name, value in means.items() if name.startswith("schedule_")}
+        for name, value in curves.items():
+            self.log(name, float(value), on_epoch=True, sync_dist=self.use_sync_dist, prog_bar=name == "train_loss")
+
+    def _check_finite(self, loss: float, means: dict[str, Tensor]) -> None:
+        if math.isfinite(loss):
+            return
+        terms = [name.removeprefix("loss_") for name, v in means.items() if not torch.isfinite(v).all()]
+        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
+        raise DivergenceError(
+            f"The loss is {loss} in epoch {self.current_epoch} (step {self.module.objective.step}), first in "
+            f"{', '.join(terms) or 'the sum of its terms'}. Lower the learning rate (now {lr:g}) and check "
+            "the data with distaff.pp.check_counts."
+        )
+
+    # --- optimiser -------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Adam, with the learning-rate phases if there are any."""
+        config = super().configure_optimizers()
+        if self.phases is not None:
+            phases, lr = self.phases, self.lr
+            scheduler = torch.optim.lr_scheduler.LambdaLR(config["optimizer"], lambda epoch: phases(epoch) / lr)
+            config["lr_scheduler"] = {"scheduler": scheduler, "interval": "epoch"}
+        return config

@@ -1,0 +1,40 @@
+"""Runs a training plan and keeps its curves."""
+
+from __future__ import annotations
+
+import pandas as pd
+import torch
+from scvi.train import TrainRunner
+
+__all__ = ["FactorTrainRunner"]
+
+
+class FactorTrainRunner(TrainRunner):
+    """scvi-tools' runner, whose history goes on in a second run and holds vectors too.
+
+    Each curve is a table with the epoch as index: one column for a number, one a dimension for the KL of
+    each dimension. Epochs go on counting over several runs.
+    """
+
+    def _update_history(self) -> None:
+        old = (self.model.history_ or {}) if self.model.is_trained_ else {}
+        n_before = len(old["train_loss"]) if "train_loss" in old else 0
+        new = {name: curve.astype(float) for name, curve in self._logged().items()}
+        for name, rows in self.training_plan.dimension_curves.items():
+            epochs = new["train_loss" if name.endswith("train") else "validation_loss"].index
+            values = torch.stack(rows).numpy()[: len(epochs)]
+            new[name] = pd.DataFrame(values, index=epochs[: len(values)])
+            new[name].columns = [str(i) for i in range(values.shape[1])]
+        for curve in new.values():
+            curve.index = (curve.index + n_before).astype(int)
+            curve.index.name = "epoch"
+        known = {name: [curve] for name, curve in old.items()}
+        self.model.history_ = {
+            name: pd.concat([*known.get(name, []), *([new[name]] if name in new else [])])
+            for name in [*old, *(name for name in new if name not in old)]
+        }
+
+    def _logged(self) -> dict[str, pd.DataFrame]:
+        """Curves of the logger; empty where the user brought a logger of another kind."""
+        history = getattr(self.trainer.logger, "history", None) or {}
+        return {name: curve.copy() for name, curve in history.items()}
