@@ -50,7 +50,7 @@ class SimulationSlots:
     group: str = "cell_type"  # obs: identity of each cell
     library: str = "library_size"  # obs: expected total count of each cell
     usage: str = "program_usage"  # obsm: DataFrame (cells, programs), share of each program, rows sum to 1
-    effects: str = "program_effects"  # varm: DataFrame (genes, programs), fold change D, 1 outside the program
+    effects: str = "program_effects"  # varm: DataFrame (genes, programs), fold change, 1 outside the program
     base_mean: str = "base_mean"  # var: mean of each gene without any program, any unit
     outlier: str = "is_outlier"  # var: whether the base mean is that of a highly expressed outlier
     dispersion: str = "dispersion_factor"  # var: factor c_g of the gene's biological coefficient of variation
