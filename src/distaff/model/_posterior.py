@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,7 @@ from scvi.model.base import RNASeqMixin, VAEMixin
 from torch import Tensor
 
 from distaff._checks import error
-from distaff.train import seeded
+from distaff.train import isolated_rng, seeded
 
 if TYPE_CHECKING:
     from distaff.model._base import FactorModel
@@ -83,21 +83,14 @@ class PosteriorMixin(RNASeqMixin, VAEMixin):
             dataloader = self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size)
         elif adata is not None or indices is not None:
             raise error("Only one of dataloader and adata (or indices) may be given", got="both")
-        generator = torch.Generator().manual_seed(seed)
-        means, variances = [], []
-        for tensors in dataloader:
-            q = self.module.encode(**self.module._get_inference_input(tensors))
+        posterior = self.module.posterior
+        with isolated_rng(seed):  # also because every data loader draws a seed for its workers
+            qs = [self.module.encode(**self.module._get_inference_input(tensors)) for tensors in dataloader]
             if return_dist:
-                variances.append(q.variance.cpu())
-                means.append(q.mean.cpu())
-            elif give_mean:
-                means.append(self.module.posterior.representation(q).cpu())
-            else:
-                noise = torch.randn(q.mean.shape, generator=generator)
-                means.append(self.module.posterior.transform(q.mean.cpu() + noise * q.stddev.cpu()))
-        if return_dist:
-            return torch.cat(means).numpy(), torch.cat(variances).numpy()
-        return torch.cat(means).numpy()
+                return _stack(q.mean for q in qs), _stack(q.variance for q in qs)
+            if give_mean:
+                return _stack(posterior.representation(q) for q in qs)
+            return _stack(posterior.transform(q.sample()) for q in qs)
 
     @torch.inference_mode()
     def get_likelihood_parameters(
@@ -125,10 +118,13 @@ class PosteriorMixin(RNASeqMixin, VAEMixin):
         """
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
-        parts: dict[str, list[np.ndarray]] = {}
-        for tensors in self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size):
-            px = self.module.decode_mean(tensors)
-            shape = self.module.likelihood.statistics(px)["mean"].shape
-            for name, value in self.module.likelihood.statistics(px).items():
-                parts.setdefault(name, []).append(value.expand(shape).cpu().numpy())
-        return {name: np.concatenate(values) for name, values in parts.items()}
+        blocks = []
+        with isolated_rng(0):  # nothing is drawn but the seed of the data loader
+            for tensors in self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size):
+                statistics = self.module.likelihood.statistics(self.module.decode_mean(tensors))
+                blocks.append({name: value.expand_as(statistics["mean"]) for name, value in statistics.items()})
+        return {name: _stack(block[name] for block in blocks) for name in blocks[0]}
+
+
+def _stack(blocks: Iterable[Tensor]) -> np.ndarray:
+    return torch.cat([block.cpu() for block in blocks]).numpy()

@@ -176,7 +176,6 @@ class FactorModule(BaseModuleClass):
             kl_local={"kl_divergence_l": kl_library, "kl_divergence_z": kl.sum(-1)},
             extra_metrics={
                 **{f"loss_{name}": part for name, part in output.parts.items()},
-                **{f"schedule_{name}": value for name, value in output.schedule_values.items()},
                 "kl_per_dimension": kl.detach().mean(0),
                 "representation": self.posterior.representation(qz).detach(),
             },

@@ -37,7 +37,7 @@ class MLPDecoder(AbstractDecoder):
     n_layers
         Number of layers.
     spec
-        Covariates that enter every hidden layer; None for none.
+        Covariates that enter the hidden layers; None for none.
     """
 
     def __init__(

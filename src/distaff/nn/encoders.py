@@ -33,7 +33,7 @@ class MLPEncoder(nn.Module):
     transform
         Applied to the expression first: :class:`Log1p` for counts, ``nn.Identity`` for real values.
     spec
-        Covariates that enter every layer; None for none.
+        Covariates that enter the layers; None for none.
     dropout_rate
         Share of units dropped in training.
     """

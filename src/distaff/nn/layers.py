@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -86,7 +87,8 @@ class MLP(nn.Module):
     n_layers
         Number of layers.
     spec
-        Covariates that enter every layer; None for none.
+        Covariates that enter; None for none. As in scVI, categories enter every layer and continuous
+        covariates the first.
     dropout_rate
         Share of units dropped in training.
     """
@@ -101,9 +103,10 @@ class MLP(nn.Module):
         dropout_rate: float = 0.0,
     ) -> None:
         super().__init__()
-        widths = [n_in] + [n_hidden] * (n_layers - 1)
-        self.linears = nn.ModuleList(CovariateLinear(n, n_hidden, spec) for n in widths)
-        self.norms = nn.ModuleList(BatchNorm(n_hidden) for _ in widths)
+        deep_spec = None if spec is None else replace(spec, n_continuous=0)
+        layers = [(n_in, spec)] + [(n_hidden, deep_spec)] * (n_layers - 1)
+        self.linears = nn.ModuleList(CovariateLinear(n, n_hidden, own_spec) for n, own_spec in layers)
+        self.norms = nn.ModuleList(BatchNorm(n_hidden) for _ in layers)
         self.dropout = nn.Dropout(dropout_rate)
 
     def forward(self, x: Tensor, covariates: Covariates) -> Tensor:

@@ -26,13 +26,10 @@ class ObjectiveOutput:
         Scalar that is optimised, nats a cell.
     parts
         Contribution of each term; they add up to ``loss``.
-    schedule_values
-        Present value of each term's schedule (beta, capacity).
     """
 
     loss: Tensor
     parts: dict[str, Tensor]
-    schedule_values: dict[str, float]
 
 
 class Objective(nn.Module):
@@ -55,7 +52,7 @@ class Objective(nn.Module):
 
     def forward(self, inputs: LossInputs) -> ObjectiveOutput:
         """Loss of a minibatch at the present step."""
-        values = {term.name: term.schedule(self.step) for term in self.terms}
+        values = self.schedule_values()
         penalties = {term.name: term(inputs, values[term.name]) for term in self.terms}
         per_cell = [penalty for penalty in penalties.values() if penalty.ndim]
         per_batch = [penalty for penalty in penalties.values() if not penalty.ndim]
@@ -64,11 +61,11 @@ class Objective(nn.Module):
         for penalty in per_batch:
             loss = loss + penalty
         parts = {"reconstruction": inputs.reconstruction, **penalties, "library": inputs.kl_library}
-        return ObjectiveOutput(
-            loss=loss,
-            parts={name: part.detach().mean() for name, part in parts.items()},
-            schedule_values=values,
-        )
+        return ObjectiveOutput(loss, {name: part.detach().mean() for name, part in parts.items()})
+
+    def schedule_values(self) -> dict[str, float]:
+        """Present value of each term's schedule (beta, capacity)."""
+        return {term.name: term.schedule(self.step) for term in self.terms}
 
     def advance(self) -> None:
         """Count one realised optimiser step."""

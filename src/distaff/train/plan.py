@@ -99,8 +99,8 @@ class FactorTrainingPlan(TrainingPlan):
             "representation_squares": representation.square().sum(0),
         }
         for name, value in extra.items():
-            if name.startswith(("loss_", "schedule_", "kl_per_dimension")):
-                sums[name] = torch.as_tensor(value, device=self.device) * n
+            if name.startswith(("loss_", "kl_per_dimension")):
+                sums[name] = value * n
         total = self.sums[mode]
         for name, value in sums.items():
             value = value.to(dtype)
@@ -121,27 +121,28 @@ class FactorTrainingPlan(TrainingPlan):
         means = {name: total / self.n_cells[mode] for name, total in self.sums[mode].items()}
         self.sums[mode], self.n_cells[mode] = {}, 0
         variance = means.pop("representation_squares") - means.pop("representation_sum").square()
-        self.dimension_curves[f"kl_per_dimension_{mode}"].append(means.pop("kl_per_dimension").cpu())
+        kl_per_dimension = means.pop("kl_per_dimension")
         loss = float(means.pop("loss"))
+        curves: dict[str, Any] = {"train_loss" if mode == "train" else "validation_loss": loss}
+        curves[f"elbo_{mode}"] = means["reconstruction_loss"] + means["kl_local"]
+        curves[f"active_units_{mode}"] = (variance > ACTIVE_VARIANCE).sum()
+        curves |= {f"{name}_{mode}": value for name, value in means.items()}
         if mode == "train":
             self._check_finite(loss, means)
-        curves = {"train_loss" if mode == "train" else "validation_loss": loss}
-        curves[f"elbo_{mode}"] = means["reconstruction_loss"] + means["kl_local"]
-        curves[f"active_units_{mode}"] = (variance > ACTIVE_VARIANCE).sum().float()
-        curves |= {f"{name}_{mode}": value for name, value in means.items() if not name.startswith("schedule_")}
-        if mode == "train":
-            curves |= {name: value for name, value in means.items() if name.startswith("schedule_")}
+            values = self.module.objective.schedule_values()
+            curves |= {f"schedule_{name}": value for name, value in values.items()}
+        self.dimension_curves[f"kl_per_dimension_{mode}"].append(kl_per_dimension.cpu())
         for name, value in curves.items():
             self.log(name, float(value), on_epoch=True, sync_dist=self.use_sync_dist, prog_bar=name == "train_loss")
 
     def _check_finite(self, loss: float, means: dict[str, Tensor]) -> None:
         if math.isfinite(loss):
             return
-        terms = [name.removeprefix("loss_") for name, v in means.items() if not torch.isfinite(v).all()]
+        terms = [name for name, value in means.items() if name.startswith("loss_") and not value.isfinite()]
         lr = self.trainer.optimizers[0].param_groups[0]["lr"]
         raise DivergenceError(
-            f"The loss is {loss} in epoch {self.current_epoch} (step {self.module.objective.step}), first in "
-            f"{', '.join(terms) or 'the sum of its terms'}. Lower the learning rate (now {lr:g}) and check "
+            f"The loss is {loss} in epoch {self.current_epoch} (step {self.module.objective.step}), in "
+            f"{', '.join(term.removeprefix('loss_') for term in terms) or 'the sum of its terms'}. Lower the learning rate (now {lr:g}) and check "
             "the data with distaff.pp.check_counts."
         )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from inspect import Parameter, signature
+from inspect import Parameter, getdoc, signature
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,8 @@ __all__ = ["draw_seed", "isolated_rng", "seeded"]
 
 _isolated: ContextVar[bool] = ContextVar("distaff_isolated_rng", default=False)
 
-SEED_DOC = """    seed
-        Seed of all that is random here; the global generators are left as they were.
+SEED_DOC = """seed
+    Seed of all that is random here; the global generators are left as they were.
 """
 
 
@@ -66,4 +66,12 @@ def seeded(method: Callable[..., Any]) -> Callable[..., Any]:
     seed_at = next((i for i, p in enumerate(parameters) if p.kind is Parameter.VAR_KEYWORD), len(parameters))
     parameters.insert(seed_at, Parameter("seed", Parameter.KEYWORD_ONLY, default=0, annotation="int"))
     run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__doc__ = _with_seed(getdoc(method) or "")
     return run
+
+
+def _with_seed(doc: str) -> str:
+    """Insert the argument where the list of parameters ends, before further keyword arguments."""
+    ends = [at for at in (doc.find("\n**"), doc.find("\n\nReturns\n"), doc.find("\n\nNotes\n")) if at >= 0]
+    at = min(ends) + 1 if ends else len(doc)
+    return f"{doc[:at]}{SEED_DOC}{doc[at:]}"

@@ -21,10 +21,11 @@ class FactorTrainRunner(TrainRunner):
         n_before = len(old["train_loss"]) if "train_loss" in old else 0
         new = {name: curve.astype(float) for name, curve in self._logged().items()}
         for name, rows in self.training_plan.dimension_curves.items():
-            epochs = new["train_loss" if name.endswith("train") else "validation_loss"].index
-            values = torch.stack(rows).numpy()[: len(epochs)]
-            new[name] = pd.DataFrame(values, index=epochs[: len(values)])
-            new[name].columns = [str(i) for i in range(values.shape[1])]
+            loss = new.get("train_loss" if name.endswith("train") else "validation_loss")
+            if loss is not None:  # an epoch that was interrupted has rows, but is not logged
+                values = torch.stack(rows).numpy()[: len(loss)]
+                columns = [str(i) for i in range(values.shape[1])]
+                new[name] = pd.DataFrame(values, index=loss.index[: len(values)], columns=columns)
         for curve in new.values():
             curve.index = (curve.index + n_before).astype(int)
             curve.index.name = "epoch"
