@@ -6,11 +6,10 @@ column, cell or gene.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Hashable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,8 +70,9 @@ def check_number(
     """
     if not isinstance(value, Real) or isinstance(value, bool):
         raise error(f"{name} must be a number", got=repr(value), kind=TypeError)
+    value = float(value)
     rules = [
-        ("be finite", np.isfinite(value)),
+        ("be finite", math.isfinite(value)),
         (f"be >= {minimum}", minimum is None or value >= minimum),
         (f"be <= {maximum}", maximum is None or value <= maximum),
         (f"be > {above}", above is None or value > above),
@@ -81,7 +81,7 @@ def check_number(
     for rule, holds in rules:
         if not holds:
             raise error(f"{name} must {rule}", got=value)
-    return float(value)
+    return value
 
 
 def check_obs_column(adata: AnnData, column: Hashable, *, name: str) -> pd.Series:

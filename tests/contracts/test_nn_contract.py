@@ -114,7 +114,9 @@ def test_covariates_act_as_one_hot_columns(covariates, counts):
     from distaff.nn import CovariateLinear
 
     layer = CovariateLinear(GENES, 4, SPEC)
-    one_hot = [nn.functional.one_hot(c, n).float() for c, n in zip(covariates.codes(), (3, 2, 1), strict=True)]
+    one_hot = [
+        nn.functional.one_hot(c, n).float() for c, n in zip(covariates.codes(), (3, 2, 1), strict=True)
+    ]
     columns = torch.cat([counts, covariates.continuous, *one_hot[:2]], dim=1)
     tables = [layer.linear.weight, layer.continuous.T, layer.categorical[0].T, layer.categorical[1].T]
     expected = nn.functional.linear(columns, torch.cat(tables, dim=1), layer.linear.bias)
@@ -257,6 +259,13 @@ def test_learned_library(counts, covariates):
     assert torch.equal(mean, q.mean)
     prior = library.prior(covariates)
     assert torch.equal(prior.mean.squeeze(1), (covariates.batch.squeeze(1) + 1).float())
-    torch.testing.assert_close(prior.variance.squeeze(1), torch.tensor([0.1, 0.2, 0.4])[covariates.batch.squeeze(1)])
+    torch.testing.assert_close(
+        prior.variance.squeeze(1), torch.tensor([0.1, 0.2, 0.4])[covariates.batch.squeeze(1)]
+    )
     weights = draw(CELLS, 1)
-    check_part(library, lambda part: ((part(counts, covariates)[1].mean + part(counts, covariates)[1].stddev) * weights).sum())
+    check_part(
+        library,
+        lambda part: (
+            (part(counts, covariates)[1].mean + part(counts, covariates)[1].stddev) * weights
+        ).sum(),
+    )

@@ -132,7 +132,9 @@ def test_saving_with_data(model, tmp_path):
 @pytest.mark.filterwarnings("ignore:`var_names` for the loaded `model` does not match")
 def test_genes_in_another_order_are_refused(model, adata, tmp_path):
     shuffled = adata[:, ::-1].copy()
-    with pytest.raises(ValueError, match=r"genes of the model in its order.*Use adata\[:, model.get_var_names\(\)\]"):
+    with pytest.raises(
+        ValueError, match=r"genes of the model in its order.*Use adata\[:, model.get_var_names\(\)\]"
+    ):
         model.get_latent_representation(shuffled)
     model.save(tmp_path / "model")
     with pytest.raises(ValueError, match="genes of the model in its order"):
@@ -142,7 +144,9 @@ def test_genes_in_another_order_are_refused(model, adata, tmp_path):
 
 
 def test_missing_genes_are_named(model, adata):
-    with pytest.raises(ValueError, match=r"must have the 12 genes of the model, got 10 genes, 2 .* missing: 'gene0', 'gene1'"):
+    with pytest.raises(
+        ValueError, match=r"must have the 12 genes of the model, got 10 genes, 2 .* missing: 'gene0', 'gene1'"
+    ):
         model.get_latent_representation(adata[:, 2:].copy())
 
 
@@ -162,7 +166,10 @@ def test_other_data_are_checked_like_the_first(model, make_adata):
         ({"n_hidden": 0}, "n_hidden must be >= 1, got 0"),
         ({"n_layers": 0}, "n_layers must be >= 1, got 0"),
         ({"dropout_rate": 1.0}, "dropout_rate must be < 1, got 1.0"),
-        ({"likelihood": "gaussian"}, "likelihood must be one of 'nb', 'zinb', 'poisson', 'normal', got 'gaussian'"),
+        (
+            {"likelihood": "gaussian"},
+            "likelihood must be one of 'nb', 'zinb', 'poisson', 'normal', got 'gaussian'",
+        ),
         ({"dispersion": "cell"}, "dispersion must be one of 'gene', 'gene-batch', .* got 'cell'"),
         ({"beta": -1.0}, "beta must be >= 0, got -1.0"),
         ({"beta": float("nan")}, "beta must be finite, got nan"),
@@ -170,7 +177,10 @@ def test_other_data_are_checked_like_the_first(model, make_adata):
         ({"capacity_steps": 0}, "capacity_steps must be >= 1, got 0"),
         ({"capacity_mode": "sample"}, "capacity_mode must be one of 'batch', 'cell', got 'sample'"),
         ({"kl_warmup_epochs": 1, "kl_warmup_steps": 1}, "Only one of kl_warmup_epochs and kl_warmup_steps"),
-        ({"kl_warmup_epochs": 1, "capacity": 5.0}, "must be None with a capacity, got 1. The rising capacity"),
+        (
+            {"kl_warmup_epochs": 1, "capacity": 5.0},
+            "must be None with a capacity, got 1. The rising capacity",
+        ),
     ],
 )
 def test_bad_arguments_are_refused_at_once(adata, options, message):

@@ -50,14 +50,38 @@ def fault_no_x(adata):
 
 
 FAULTS = {
-    "NaN": (fault_nan, ValueError, r"adata.X must be finite, got nan for cell 'cell3', gene 'gene5'\. Remove"),
+    "NaN": (
+        fault_nan,
+        ValueError,
+        r"adata.X must be finite, got nan for cell 'cell3', gene 'gene5'\. Remove",
+    ),
     "inf": (fault_inf, ValueError, r"adata.X must be finite, got inf for cell 'cell0', gene 'gene0'"),
-    "negative": (fault_negative, ValueError, r"must not be negative, got -0.5 for cell 'cell2', gene 'gene1'\. Give raw"),
-    "log": (fault_log, ValueError, r"must hold counts \(whole numbers\), got .* for cell 'cell0', .* such values\)\. Give raw"),
-    "one fraction": (fault_one_fraction, ValueError, r"got 0.5 for cell 'cell59', gene 'gene19'\. .*allow_non_integer"),
+    "negative": (
+        fault_negative,
+        ValueError,
+        r"must not be negative, got -0.5 for cell 'cell2', gene 'gene1'\. Give raw",
+    ),
+    "log": (
+        fault_log,
+        ValueError,
+        r"must hold counts \(whole numbers\), got .* for cell 'cell0', .* such values\)\. Give raw",
+    ),
+    "one fraction": (
+        fault_one_fraction,
+        ValueError,
+        r"got 0.5 for cell 'cell59', gene 'gene19'\. .*allow_non_integer",
+    ),
     "all zero": (fault_zeros, ValueError, r"adata.X must hold counts, got zeros only"),
-    "empty cell": (fault_empty_cell, ValueError, r"Every cell .* got 1 empty cells, the first 'cell7'. Remove them: sc"),
-    "duplicated genes": (fault_duplicated, ValueError, r"var_names must be unique, got 1 repeated gene names: 'g0'"),
+    "empty cell": (
+        fault_empty_cell,
+        ValueError,
+        r"Every cell .* got 1 empty cells, the first 'cell7'. Remove them: sc",
+    ),
+    "duplicated genes": (
+        fault_duplicated,
+        ValueError,
+        r"var_names must be unique, got 1 repeated gene names: 'g0'",
+    ),
     "no X": (fault_no_x, ValueError, r"adata.X must hold counts, got None. Name the layer"),
 }
 
@@ -121,7 +145,9 @@ def test_missing_columns(make_adata, argument):
 def test_missing_layer(make_adata):
     adata = make_adata()
     adata.layers["counts"] = adata.X.copy()
-    with pytest.raises(KeyError, match="layer must name a layer of adata, got 'nope'. The layers are 'counts'"):
+    with pytest.raises(
+        KeyError, match="layer must name a layer of adata, got 'nope'. The layers are 'counts'"
+    ):
         BetaVAE.setup_anndata(adata, layer="nope")
 
 
@@ -130,19 +156,25 @@ def test_missing_values_of_a_category(make_adata, argument):
     adata = make_adata(covariates=True)
     adata.obs.loc["cell4", "batch"] = np.nan
     value = ["batch"] if argument.endswith("keys") else "batch"
-    with pytest.raises(ValueError, match=rf"adata.obs\['batch'\] \({argument}\).*got 1 missing, the first for cell 'cell4'"):
+    with pytest.raises(
+        ValueError, match=rf"adata.obs\['batch'\] \({argument}\).*got 1 missing, the first for cell 'cell4'"
+    ):
         BetaVAE.setup_anndata(adata, **{argument: value})
 
 
 def test_faults_of_numbers(make_adata):
     adata = make_adata(covariates=True)
-    with pytest.raises(ValueError, match=r"adata.obs\['batch'\] \(continuous_covariate_keys\) must hold numbers"):
+    with pytest.raises(
+        ValueError, match=r"adata.obs\['batch'\] \(continuous_covariate_keys\) must hold numbers"
+    ):
         BetaVAE.setup_anndata(adata, continuous_covariate_keys=["batch"])
     adata.obs.loc["cell3", "age"] = np.inf
     with pytest.raises(ValueError, match=r"adata.obs\['age'\] .* must be finite, got inf for cell 'cell3'"):
         BetaVAE.setup_anndata(adata, continuous_covariate_keys=["age"])
     adata.obs.loc["cell8", "size"] = 0.0
-    with pytest.raises(ValueError, match=r"Size factors \(adata.obs\['size'\]\) must be > 0, got 0.0 for cell 'cell8'"):
+    with pytest.raises(
+        ValueError, match=r"Size factors \(adata.obs\['size'\]\) must be > 0, got 0.0 for cell 'cell8'"
+    ):
         BetaVAE.setup_anndata(adata, size_factor_key="size")
 
 

@@ -57,7 +57,9 @@ def test_curves_fit_together(adata):
     terms = h["loss_reconstruction_train"] + h["loss_kl_train"] + h["loss_library_train"]
     np.testing.assert_allclose(terms, h["train_loss"], rtol=1e-5)
     np.testing.assert_allclose(h["loss_kl_train"], 3.0 * h["kl_local_train"], rtol=1e-5)
-    np.testing.assert_allclose(h["elbo_train"], h["reconstruction_loss_train"] + h["kl_local_train"], rtol=1e-5)
+    np.testing.assert_allclose(
+        h["elbo_train"], h["reconstruction_loss_train"] + h["kl_local_train"], rtol=1e-5
+    )
     total = model.history["kl_per_dimension_train"].sum(axis=1)
     np.testing.assert_allclose(total, h["kl_local_train"], rtol=1e-5)
 
@@ -155,7 +157,9 @@ def test_warmup_ends_within_the_run(adata):
 
 def test_a_warmup_longer_than_the_run_is_shortened_with_a_warning(adata):
     model = small(adata, beta=4.0, kl_warmup_epochs=400)
-    with pytest.warns(UserWarning, match="KL warm-up of 1200 steps is longer than the run, which ends at step 12"):
+    with pytest.warns(
+        UserWarning, match="KL warm-up takes 1200 steps and the run ends at step 12"
+    ):
         model._settle_schedules(steps_per_epoch=3, n_epochs=4)
     assert model.module.objective.terms[0].schedule.n_steps == 6
 
@@ -174,9 +178,7 @@ def test_capacity_holds_the_kl(adata):
 
 def test_early_stopping_watches_the_optimised_loss(adata):
     model = small(adata, kl_warmup_epochs=3)
-    model.train(
-        200, seed=0, early_stopping=True, early_stopping_patience=2, lr=2e-2, **FAST
-    )
+    model.train(200, seed=0, early_stopping=True, early_stopping_patience=2, lr=2e-2, **FAST)
     assert model.trainer.early_stopping_callback.monitor == "validation_loss"
     assert model.trainer.early_stopping_callback.warmup_epochs == 3
     n = len(model.history["validation_loss"])
@@ -185,7 +187,9 @@ def test_early_stopping_watches_the_optimised_loss(adata):
 
 def test_divergence_is_an_error_that_says_where(adata):
     model = small(adata)
-    with pytest.raises(DivergenceError, match=r"loss is (nan|inf).*epoch \d+.*Lower the learning rate \(now 1e\+06\)"):
+    with pytest.raises(
+        DivergenceError, match=r"loss is (nan|inf).*epoch \d+.*Lower the learning rate \(now 1e\+06\)"
+    ):
         model.train(20, seed=0, lr=1e6, **FAST)
 
 

@@ -1,6 +1,5 @@
 """With the same weights and the same draws our module is scVI's, to the last bit."""
 
-import numpy as np
 import pytest
 import scvi
 import torch
@@ -122,7 +121,9 @@ def test_size_factor_is_scvis(adata):
 
 @pytest.mark.parametrize("n_layers", [2, 3])
 def test_deeper_networks_are_scvis(adata, n_layers):
-    ours, theirs = losses(adata, likelihood="zinb", n_layers=n_layers, encode_covariates=True, keys=COVARIATES)
+    ours, theirs = losses(
+        adata, likelihood="zinb", n_layers=n_layers, encode_covariates=True, keys=COVARIATES
+    )
     torch.testing.assert_close(ours.loss, theirs.loss, rtol=1e-6, atol=0)
 
 
@@ -151,5 +152,3 @@ def test_scvis_own_plan_weighs_our_kl_as_its_own(adata):
             values.append(module(tensors, loss_kwargs=kwargs)[2].loss.item())
     assert float(kl_weight) == 7.0
     assert values[0] == pytest.approx(values[1], rel=1e-6)
-
-

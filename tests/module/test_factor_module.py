@@ -21,7 +21,9 @@ def tensors(model):
 def test_shapes_of_one_and_of_several_samples(model, tensors):
     model.module.eval()
     for n_samples, lead in ((1, ()), (5, (5,))):
-        inference, generative = model.module(tensors, inference_kwargs={"n_samples": n_samples}, compute_loss=False)
+        inference, generative = model.module(
+            tensors, inference_kwargs={"n_samples": n_samples}, compute_loss=False
+        )
         assert inference["z"].shape == (*lead, 30, 3)
         assert generative["px"].log_prob(tensors["X"]).shape == (*lead, 30, 12)
 

@@ -21,7 +21,9 @@ def test_closed_form_agrees_with_monte_carlo():
 def test_closed_form_of_the_standard_normal_prior():
     loc, scale = torch.tensor([1.0, -0.5]), torch.tensor([0.5, 2.0])
     expected = 0.5 * (loc**2 + scale**2 - 1) - scale.log()
-    assert kl_divergence(Normal(loc, scale), Normal(0.0, 1.0), loc).tolist() == pytest.approx(expected.tolist())
+    assert kl_divergence(Normal(loc, scale), Normal(0.0, 1.0), loc).tolist() == pytest.approx(
+        expected.tolist()
+    )
 
 
 def test_without_a_closed_form_it_is_the_log_ratio_at_the_sample():

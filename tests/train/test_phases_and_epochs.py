@@ -15,7 +15,9 @@ def test_phases_must_be_pairs(bad):
         LearningRatePhases(bad)
 
 
-@pytest.mark.parametrize(("bad", "message"), [((0, 1e-3), "must be >= 1, got 0"), ((5, 0.0), "must be > 0, got 0.0")])
+@pytest.mark.parametrize(
+    ("bad", "message"), [((0, 1e-3), "must be >= 1, got 0"), ((5, 0.0), "must be > 0, got 0.0")]
+)
 def test_phases_must_be_positive(bad, message):
     with pytest.raises(ValueError, match=message):
         LearningRatePhases((bad,))

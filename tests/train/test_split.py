@@ -31,7 +31,8 @@ def test_without_shuffling_validation_comes_first():
 
 
 @pytest.mark.parametrize(
-    ("n", "steps", "drop_last"), [(128, 1, False), (129, 1, True), (130, 1, True), (131, 2, False), (2, 1, False)]
+    ("n", "steps", "drop_last"),
+    [(128, 1, False), (129, 1, True), (130, 1, True), (131, 2, False), (2, 1, False)],
 )
 def test_a_tail_too_small_to_normalise_is_left_out(n, steps, drop_last):
     s = split(n, train_size=1.0)

@@ -29,7 +29,11 @@ class FactorModel(SetupMixin, TrainingMixin, PosteriorMixin, BaseModelClass):
 
     def _compose(self, config: ModelConfig) -> None:
         """Build the module; the class that calls this sets ``init_params_`` afterwards."""
-        if config.likelihood in COUNT_LIKELIHOODS and self.adata is not None and self._setup_arg("allow_non_integer"):
+        if (
+            config.likelihood in COUNT_LIKELIHOODS
+            and self.adata is not None
+            and self._setup_arg("allow_non_integer")
+        ):
             check_non_negative(self.adata, layer=self._setup_arg("layer"))
         self._config = config
         self._data_spec = self._describe_data()
@@ -77,16 +81,20 @@ class FactorModel(SetupMixin, TrainingMixin, PosteriorMixin, BaseModelClass):
             self.module = build_module(self._config, self._data_spec)
 
     def _settle_schedules(self, steps_per_epoch: int, n_epochs: int) -> None:
-        self._config.objective.settle(self.module.objective, steps_per_epoch=steps_per_epoch, n_epochs=n_epochs)
+        self._config.objective.settle(
+            self.module.objective, steps_per_epoch=steps_per_epoch, n_epochs=n_epochs
+        )
 
     def _summary(self) -> str:
         config = self._config
         objective = {name: value for name, value in vars(config.objective).items() if value is not None}
         parts = {**{name: value for name, value in vars(config).items() if name != "objective"}, **objective}
-        return f"{type(self).__name__} with " + ", ".join(f"{name}={value!r}" for name, value in parts.items())
+        return f"{type(self).__name__} with " + ", ".join(
+            f"{name}={value!r}" for name, value in parts.items()
+        )
 
     def _validate_anndata(self, adata: AnnData | None = None, copy_if_view: bool = True) -> AnnData:  # noqa: FBT001, FBT002
-        """Check another AnnData as thoroughly as the first one, before scvi-tools transfers the setup to it."""
+        """Check another AnnData as thoroughly as the first one before the setup is transferred to it."""
         if adata is not None and adata is not self.adata:
             check_genes(adata, registered_genes(self.registry_))
             if not adata.is_view:  # scvi-tools makes a view an AnnData of its own, in place

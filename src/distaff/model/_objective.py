@@ -73,28 +73,48 @@ class ObjectiveConfig:
 
     def settle(self, objective: Objective, *, steps_per_epoch: int, n_epochs: int) -> None:
         """Fix the lengths of the schedules for a run, and warn about what will not finish in it."""
-        n_run = steps_per_epoch * n_epochs
-        end = objective.step + n_run
+        run = _Run(first=objective.step, n_steps=steps_per_epoch * n_epochs, n_epochs=n_epochs)
         term = objective.terms[0]
         n_steps = term.schedule.n_steps
         if self.has_warmup:
             n_steps = n_steps or steps_per_epoch * (self.kl_warmup_epochs or 0)
-            if n_steps > end:
-                warnings.warn(
-                    f"The KL warm-up of {n_steps} steps is longer than the run, which ends at step {end} "
-                    f"({n_epochs} epochs of {steps_per_epoch} steps): shortened to {n_run // 2} steps, so that "
-                    "beta is reached. Train longer or warm up for less.",
-                    stacklevel=4,
-                )
-                n_steps = max(1, n_run // 2)
-            objective.settle(term.name, n_steps)
+            objective.settle(term.name, _within(run, n_steps))
         elif self.has_capacity:
-            n_steps = n_steps or max(1, int(CAPACITY_SHARE * n_run))
+            n_steps = n_steps or max(1, int(CAPACITY_SHARE * run.n_steps))
             objective.settle(term.name, n_steps)
-            if n_steps > end:
+            if n_steps > run.end:
+                reached = objective.terms[0].schedule(run.end)
                 warnings.warn(
-                    f"The capacity rises over {n_steps} steps and the run ends at step {end} ({n_epochs} epochs of "
-                    f"{steps_per_epoch} steps): it gets to {objective.terms[0].schedule(end):.3g} of "
+                    f"The capacity rises over {n_steps} steps and {run}: it gets to {reached:.3g} of "
                     f"{self.capacity:.3g} nats. Train longer or lower capacity_steps.",
                     stacklevel=4,
                 )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Part of the training that one call of ``train`` does."""
+
+    first: int
+    n_steps: int
+    n_epochs: int
+
+    @property
+    def end(self) -> int:
+        return self.first + self.n_steps
+
+    def __str__(self) -> str:
+        return f"the run ends at step {self.end} ({self.n_epochs} epochs, {self.n_steps} steps)"
+
+
+def _within(run: _Run, n_steps: int) -> int:
+    """Length of a warm-up that ends within the run."""
+    if n_steps <= run.end:
+        return n_steps
+    shortened = max(1, run.n_steps // 2)
+    warnings.warn(
+        f"The KL warm-up takes {n_steps} steps and {run}: it is shortened to {shortened} steps, so that beta is "
+        "reached. Train longer or warm up for less.",
+        stacklevel=5,
+    )
+    return shortened

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +13,6 @@ from torch import Tensor
 
 from distaff._checks import error
 from distaff.train import isolated_rng, seeded
-
-if TYPE_CHECKING:
-    from distaff.model._base import FactorModel
 
 __all__ = ["PosteriorMixin"]
 
@@ -34,7 +31,7 @@ class PosteriorMixin(RNASeqMixin, VAEMixin):
 
     @torch.inference_mode()
     def get_latent_representation(
-        self: FactorModel,
+        self: Any,
         adata: AnnData | None = None,
         indices: Sequence[int] | None = None,
         give_mean: bool = True,  # noqa: FBT001, FBT002 - scvi's signature
@@ -94,7 +91,7 @@ class PosteriorMixin(RNASeqMixin, VAEMixin):
 
     @torch.inference_mode()
     def get_likelihood_parameters(
-        self: FactorModel,
+        self: Any,
         adata: AnnData | None = None,
         indices: Sequence[int] | None = None,
         *,
@@ -122,7 +119,9 @@ class PosteriorMixin(RNASeqMixin, VAEMixin):
         with isolated_rng(0):  # nothing is drawn but the seed of the data loader
             for tensors in self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size):
                 statistics = self.module.likelihood.statistics(self.module.decode_mean(tensors))
-                blocks.append({name: value.expand_as(statistics["mean"]) for name, value in statistics.items()})
+                blocks.append(
+                    {name: value.expand_as(statistics["mean"]) for name, value in statistics.items()}
+                )
         return {name: _stack(block[name] for block in blocks) for name in blocks[0]}
 
 

@@ -145,7 +145,9 @@ def check_setup_columns(adata: AnnData, setup_args: dict[str, Any]) -> None:
     for name in ("categorical_covariate_keys", "continuous_covariate_keys"):
         keys = setup_args[name]
         if isinstance(keys, str):
-            raise error(f"{name} must be a list of columns", got=repr(keys), fix=f"Write [{keys!r}].", kind=TypeError)
+            raise error(
+                f"{name} must be a list of columns", got=repr(keys), fix=f"Write [{keys!r}].", kind=TypeError
+            )
     for name in ("batch_key", "labels_key"):
         _check_categorical(adata, setup_args[name], name)
     for key in setup_args["categorical_covariate_keys"] or ():
@@ -157,7 +159,9 @@ def check_setup_columns(adata: AnnData, setup_args: dict[str, Any]) -> None:
         values = _check_numbers(adata, key, "size_factor_key")
         if values.min() <= 0:
             cell = adata.obs_names[int(values.argmin())]
-            raise error(f"Size factors (adata.obs[{key!r}]) must be > 0", got=f"{values.min()} for cell {cell!r}")
+            raise error(
+                f"Size factors (adata.obs[{key!r}]) must be > 0", got=f"{values.min()} for cell {cell!r}"
+            )
 
 
 def _check_categorical(adata: AnnData, key: str | None, name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scvi.dataloaders import DataSplitter
 
@@ -21,9 +21,6 @@ from distaff.train import (
     split_cells,
 )
 
-if TYPE_CHECKING:
-    from distaff.model._base import FactorModel
-
 __all__ = ["TrainingMixin"]
 
 
@@ -31,7 +28,7 @@ class TrainingMixin:
     """``train`` of all models."""
 
     def train(
-        self: FactorModel,
+        self: Any,
         max_epochs: int | str | None = None,
         *,
         batch_size: int = 128,
@@ -140,7 +137,7 @@ class TrainingMixin:
         with isolated_rng(self.seed_):
             runner()
 
-    def _data_splitter(self: FactorModel, split: Split) -> DataSplitter:
+    def _data_splitter(self: Any, split: Split) -> DataSplitter:
         with warnings.catch_warnings():  # a run of one minibatch of two cells is what the user asked for
             warnings.filterwarnings("ignore", message="Last batch will have a small size")
             return DataSplitter(
@@ -150,7 +147,7 @@ class TrainingMixin:
                 drop_last=split.drop_last,
             )
 
-    def _early_stopping_defaults(self: FactorModel, split: Split) -> dict[str, Any]:
+    def _early_stopping_defaults(self: Any, split: Split) -> dict[str, Any]:
         """Watch the loss that is optimised, from the epoch on in which its schedules have ended."""
         objective = self.module.objective
         left = max((term.schedule.n_steps or 0) - objective.step for term in objective.terms)

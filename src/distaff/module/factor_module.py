@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from scvi import REGISTRY_KEYS
 from scvi.distributions import Poisson
@@ -74,8 +76,10 @@ class FactorModule(BaseModuleClass):
     # --- inference -------------------------------------------------------------------------------
 
     def _get_inference_input(
-        self, tensors: dict[str, Tensor], full_forward_pass: bool = False  # noqa: FBT001, FBT002 - scvi's
-    ) -> dict[str, Tensor | None]:
+        self,
+        tensors: dict[str, Tensor],
+        full_forward_pass: bool = False,  # noqa: FBT001, FBT002 - scvi's
+    ) -> dict[str, Any]:
         del full_forward_pass  # there is no other pass until data are minified
         return {
             "x": tensors[REGISTRY_KEYS.X_KEY],
@@ -100,7 +104,7 @@ class FactorModule(BaseModuleClass):
         cont_covs: Tensor | None = None,
         cat_covs: Tensor | None = None,
         n_samples: int = 1,
-    ) -> dict[str, Tensor | Distribution | None]:
+    ) -> dict[str, Any]:
         """Posterior and a draw from it; with several samples the first dimension counts them."""
         covariates = Covariates(batch_index, categorical=cat_covs, continuous=cont_covs)
         qz = self.posterior(self.encoder(x, covariates))
@@ -113,8 +117,8 @@ class FactorModule(BaseModuleClass):
     # --- generation ------------------------------------------------------------------------------
 
     def _get_generative_input(
-        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor]
-    ) -> dict[str, Tensor | None]:
+        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Any]
+    ) -> dict[str, Any]:
         return {
             "z": inference_outputs["z"],
             "library": inference_outputs["library"],
@@ -136,7 +140,7 @@ class FactorModule(BaseModuleClass):
         size_factor: Tensor | None = None,
         y: Tensor | None = None,
         transform_batch: int | None = None,
-    ) -> dict[str, Distribution | None]:
+    ) -> dict[str, Any]:
         """``p(x | z)`` and the priors; ``transform_batch`` decodes all cells as if of that batch."""
         covariates = Covariates(batch_index, labels=y, categorical=cat_covs, continuous=cont_covs)
         if transform_batch is not None:
@@ -158,8 +162,8 @@ class FactorModule(BaseModuleClass):
     def loss(
         self,
         tensors: dict[str, Tensor],
-        inference_outputs: dict[str, Tensor | Distribution | None],
-        generative_outputs: dict[str, Distribution | None],
+        inference_outputs: dict[str, Any],
+        generative_outputs: dict[str, Any],
         kl_weight: Tensor | float = 1.0,
     ) -> LossOutput:
         """Loss of a minibatch; the KL in ``kl_local`` is the true one, whatever the objective weighs."""

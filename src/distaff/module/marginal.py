@@ -43,5 +43,6 @@ def _log_weights(module: FactorModule, tensors: dict[str, Tensor], n: int) -> Te
     log_weight = generative["px"].log_prob(x).sum(-1)
     log_weight = log_weight + (generative["pz"].log_prob(u) - inference["qz"].log_prob(u)).sum(-1)
     if inference["ql"] is not None:
-        log_weight = log_weight + (generative["pl"].log_prob(library) - inference["ql"].log_prob(library)).sum(-1)
+        pl, ql = generative["pl"], inference["ql"]
+        log_weight = log_weight + (pl.log_prob(library) - ql.log_prob(library)).sum(-1)
     return log_weight if n > 1 else log_weight.unsqueeze(0)

@@ -13,7 +13,8 @@ from distaff.nn.covariates import Covariates, CovariateSpec
 __all__ = ["MLP", "CovariateLinear"]
 
 # scVI's (from its TensorFlow origin): slow running averages and a large floor under the variance
-BATCH_NORM = {"momentum": 0.01, "eps": 0.001}
+BATCH_NORM_MOMENTUM = 0.01
+BATCH_NORM_EPS = 0.001
 
 
 class CovariateLinear(nn.Module):
@@ -36,7 +37,9 @@ class CovariateLinear(nn.Module):
         Whether there is a bias :math:`b`.
     """
 
-    def __init__(self, n_in: int, n_out: int, spec: CovariateSpec | None = None, *, bias: bool = True) -> None:
+    def __init__(
+        self, n_in: int, n_out: int, spec: CovariateSpec | None = None, *, bias: bool = True
+    ) -> None:
         super().__init__()
         spec = spec or CovariateSpec()
         n_categories = [n if n > 1 else 0 for n in spec.n_categories]
@@ -59,7 +62,8 @@ class CovariateLinear(nn.Module):
             if len(table):
                 y = y + nn.functional.embedding(code, table)
         if len(self.continuous):
-            assert covariates.continuous is not None  # noqa: S101 - an invariant of the module
+            if covariates.continuous is None:
+                raise ValueError("This layer needs continuous covariates, and the minibatch has none.")
             y = y + covariates.continuous @ self.continuous
         return y
 
@@ -68,7 +72,7 @@ class BatchNorm(nn.BatchNorm1d):
     """Batch norm over cells that also takes (samples, cells, features)."""
 
     def __init__(self, n_features: int) -> None:
-        super().__init__(n_features, **BATCH_NORM)
+        super().__init__(n_features, momentum=BATCH_NORM_MOMENTUM, eps=BATCH_NORM_EPS)
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise each feature over all leading dimensions."""

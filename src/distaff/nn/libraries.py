@@ -66,6 +66,9 @@ class LearnedLibrary(AbstractLibrary):
         Variance of the log library size in each batch, shape (batches,), all positive.
     """
 
+    log_means: Tensor
+    log_variances: Tensor
+
     def __init__(self, encoder: MLPEncoder, log_means: Tensor, log_variances: Tensor) -> None:
         super().__init__()
         self.encoder = encoder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
 __all__ = ["AbstractPrior", "StandardNormalPrior"]
@@ -27,6 +27,9 @@ class StandardNormalPrior(AbstractPrior):
     n_latent
         Number of latent dimensions.
     """
+
+    loc: Tensor
+    scale: Tensor
 
     def __init__(self, n_latent: int) -> None:
         super().__init__()

@@ -64,7 +64,7 @@ class BetaKL(AbstractTerm):
     name: str = "kl"
 
     def __call__(self, inputs: LossInputs, value: float) -> Tensor:
-        """Return :math:`\beta KL_i`, shape (cells,)."""
+        r"""Return :math:`\beta KL_i`, shape (cells,)."""
         # one factor, so that a weight of 1 is exactly scVI's expression
         weight = inputs.kl_weight if value == 1.0 else inputs.kl_weight * value
         return weight * inputs.kl.sum(dim=-1)
@@ -92,5 +92,5 @@ class Capacity(AbstractTerm):
     name: str = "capacity"
 
     def __call__(self, inputs: LossInputs, value: float) -> Tensor:
-        """Return :math:`\beta |KL - C|`, scalar or shape (cells,)."""
+        r"""Return :math:`\beta |KL - C|`, scalar or shape (cells,)."""
         return self.beta * self.penalty(inputs.kl.sum(dim=-1), value)

@@ -87,7 +87,9 @@ def _check_shape(adata: AnnData) -> None:
 def _matrix(adata: AnnData, layer: str | None) -> Any:
     if layer is None:
         if adata.X is None:
-            raise error("adata.X must hold counts", got="None", fix="Name the layer with the counts (layer=...).")
+            raise error(
+                "adata.X must hold counts", got="None", fix="Name the layer with the counts (layer=...)."
+            )
         return adata.X
     if layer not in adata.layers:
         names = listing([name for name in adata.layers if name is not None]) or "none"
@@ -121,7 +123,9 @@ class _Scan:
         if not np.issubdtype(values.dtype, np.number) and values.dtype != bool:
             raise error(f"{self.place} must hold numbers", got=f"dtype {values.dtype}")
         if np.issubdtype(values.dtype, np.inexact):
-            self.refuse(start, block, ~np.isfinite(values), "must be finite", "Remove or impute these values.")
+            self.refuse(
+                start, block, ~np.isfinite(values), "must be finite", "Remove or impute these values."
+            )
         if self.any_real:
             return
         self.largest = max(self.largest, float(values.max(initial=0)))
@@ -146,7 +150,10 @@ class _Scan:
             return
         first = int(np.flatnonzero(bad.ravel())[0])
         if sparse.issparse(block):
-            row, column = int(np.searchsorted(block.indptr, first, side="right")) - 1, int(block.indices[first])
+            row, column = (
+                int(np.searchsorted(block.indptr, first, side="right")) - 1,
+                int(block.indices[first]),
+            )
             value = block.data[first]
         else:
             row, column = divmod(first, block.shape[1])
@@ -157,7 +164,9 @@ class _Scan:
 
     def finish(self) -> None:
         if self.largest > HUGE:
-            warnings.warn(f"{self.place} holds counts up to {self.largest:g}: is this raw data?", stacklevel=4)
+            warnings.warn(
+                f"{self.place} holds counts up to {self.largest:g}: is this raw data?", stacklevel=4
+            )
         if not self.n_empty:
             return
         if self.n_empty == self.adata.n_obs:

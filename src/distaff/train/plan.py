@@ -133,16 +133,19 @@ class FactorTrainingPlan(TrainingPlan):
             curves |= {f"schedule_{name}": value for name, value in values.items()}
         self.dimension_curves[f"kl_per_dimension_{mode}"].append(kl_per_dimension.cpu())
         for name, value in curves.items():
-            self.log(name, float(value), on_epoch=True, sync_dist=self.use_sync_dist, prog_bar=name == "train_loss")
+            self.log(
+                name, float(value), on_epoch=True, sync_dist=self.use_sync_dist, prog_bar=name == "train_loss"
+            )
 
     def _check_finite(self, loss: float, means: dict[str, Tensor]) -> None:
         if math.isfinite(loss):
             return
-        terms = [name for name, value in means.items() if name.startswith("loss_") and not value.isfinite()]
+        parts = {name.removeprefix("loss_"): v for name, v in means.items() if name.startswith("loss_")}
+        terms = [name for name, value in parts.items() if not value.isfinite()]
         lr = self.trainer.optimizers[0].param_groups[0]["lr"]
         raise DivergenceError(
             f"The loss is {loss} in epoch {self.current_epoch} (step {self.module.objective.step}), in "
-            f"{', '.join(term.removeprefix('loss_') for term in terms) or 'the sum of its terms'}. Lower the learning rate (now {lr:g}) and check "
+            f"{', '.join(terms) or 'the sum of its terms'}. Lower the learning rate (now {lr:g}) and check "
             "the data with distaff.pp.check_counts."
         )
 
@@ -153,6 +156,8 @@ class FactorTrainingPlan(TrainingPlan):
         config = super().configure_optimizers()
         if self.phases is not None:
             phases, lr = self.phases, self.lr
-            scheduler = torch.optim.lr_scheduler.LambdaLR(config["optimizer"], lambda epoch: phases(epoch) / lr)
+            scheduler = torch.optim.lr_scheduler.LambdaLR(
+                config["optimizer"], lambda epoch: phases(epoch) / lr
+            )
             config["lr_scheduler"] = {"scheduler": scheduler, "interval": "epoch"}
         return config
