@@ -1,0 +1,108 @@
+"""Sphinx configuration; the build is strict: `sphinx-build -W -n -b html docs docs/_build/html`."""
+
+import inspect
+import os
+import re
+from importlib import import_module
+from importlib.metadata import version as installed_version
+
+PUBLIC_MODULES = ["datasets", "metrics", "model", "pl", "pp", "tl"]
+
+project = "distaff"
+author = "The distaff developers"
+copyright = f"2026, {author}"
+release = installed_version("distaff")
+version = release
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinxcontrib.bibtex",
+]
+exclude_patterns = ["_build", "**.ipynb_checkpoints"]
+templates_path = ["_templates"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+html_theme = "sphinx_book_theme"
+html_title = project
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+bibtex_bibfiles = ["references.bib"]
+bibtex_reference_style = "author_year"
+
+napoleon_google_docstring = False
+napoleon_include_init_with_doc = False
+napoleon_use_rtype = False  # a Returns section names its type itself
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+
+# Stubs come from `__all__` of each public module: what becomes public is documented without a list to edit.
+autosummary_generate = True
+autosummary_imported_members = True
+autosummary_ignore_module_all = False
+
+# The build must not depend on the network, so other projects' inventories are loaded only where asked for.
+if os.environ.get("READTHEDOCS") or os.environ.get("DISTAFF_INTERSPHINX"):
+    intersphinx_mapping = {
+        "anndata": ("https://anndata.readthedocs.io/en/stable/", None),
+        "matplotlib": ("https://matplotlib.org/stable/", None),
+        "numpy": ("https://numpy.org/doc/stable/", None),
+        "pandas": ("https://pandas.pydata.org/docs/", None),
+        "python": ("https://docs.python.org/3", None),
+        "scanpy": ("https://scanpy.readthedocs.io/en/stable/", None),
+        "scipy": ("https://docs.scipy.org/doc/scipy/", None),
+        "scvi-tools": ("https://docs.scvi-tools.org/en/stable/", None),
+        "sklearn": ("https://scikit-learn.org/stable/", None),
+        "torch": ("https://docs.pytorch.org/docs/stable/", None),
+    }
+
+# Without inventories no name of another project resolves, and type hints such as "AnnData" are not even
+# fully qualified. Our own names are still checked, but for those that the API pages leave out on purpose:
+# private modules and the rooms below the models.
+THIRD_PARTY = "anndata|lightning|matplotlib|mudata|numpy|pandas|pyro|scanpy|scipy|scvi|sklearn|torch"
+INNER_ROOMS = "module|nn|objectives|ops|train"
+nitpick_ignore_regex = [
+    (r"py:(class|data|obj)", r"(?!distaff\b).*"),
+    (r"py:.*", rf"({THIRD_PARTY})\..*"),
+    (r"py:.*", rf"distaff\.(.*\._|_|({INNER_ROOMS})\b).*"),
+]
+
+
+def show_public_paths() -> None:
+    """Let public objects say that they live where users import them from, not in their private file."""
+    for name in PUBLIC_MODULES:
+        module = import_module(f"distaff.{name}")
+        for public in getattr(module, "__all__", ()):
+            obj = getattr(module, public)
+            if inspect.isclass(obj) or inspect.isfunction(obj):
+                obj.__module__ = module.__name__
+
+
+def skip_foreign(app, what, name, obj, skip, options):
+    """Leave out what a class inherits from other packages: it is documented there, in another style."""
+    function = obj.fget if isinstance(obj, property) else inspect.unwrap(obj) if callable(obj) else obj
+    home = getattr(function, "__module__", None)
+    return True if home is not None and home.split(".")[0] != "distaff" else None
+
+
+def join_prose_of_returns(app, what, name, obj, options, lines):
+    """Make one line of a Returns section that is prose: napoleon would take each line for a result."""
+    text = "\n".join(lines)
+    match = re.search(r"^Returns\n-+\n(?P<body>(?:\S.*\n?)+)(?=\n|\Z)", text, re.M)
+    if match:
+        prose = match["body"].rstrip().replace("\n", " ")
+        lines[:] = (text[: match.start("body")] + prose + "\n" + text[match.end("body") :]).split("\n")
+
+
+def setup(app):
+    show_public_paths()
+    app.connect("autodoc-process-docstring", join_prose_of_returns, priority=100)  # napoleon runs at 500
+    app.connect("autodoc-skip-member", skip_foreign)

@@ -1,0 +1,45 @@
+"""What all tests share: one thread, no windows, closed figures, the folder of real data."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+# Before torch, numpy and matplotlib are imported: workers of pytest-xdist share the cores, results must not
+# depend on the number of threads, and no test may open a window.
+os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MPLBACKEND="Agg")
+
+
+class CloseFigures:
+    """Close the figures that a test left open."""
+
+    def pytest_runtest_teardown(self) -> None:
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        if pyplot is not None:
+            pyplot.close("all")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # a plugin of its own, since hooks of this file would not reach the doctests in src
+    config.pluginmanager.register(CloseFigures())
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of real data, named by ``DISTAFF_DATA``.
+
+    Without it a test is skipped on a developer's machine and fails in CI, where a forgotten variable must not
+    pass for success; ``DISTAFF_DATA=skip`` says that CI has no real data.
+    """
+    value = os.environ.get("DISTAFF_DATA", "")
+    if value == "skip" or (not value and os.environ.get("CI") != "true"):
+        pytest.skip("real data: set DISTAFF_DATA to the folder that holds it")
+    if not value:
+        pytest.fail("DISTAFF_DATA must name the folder of real data in CI (or be 'skip')")
+    folder = Path(value)
+    if not folder.is_dir():
+        pytest.fail(f"DISTAFF_DATA must name a folder, got {value!r}")
+    return folder
