@@ -35,7 +35,9 @@ def documented_parameters(body: str) -> list[str]:
 
 
 def signature_of(obj: Any) -> inspect.Signature:
-    """Signature without ``self``."""
+    """Signature without ``self``; none for an exception that takes what all exceptions take."""
+    if inspect.isclass(obj) and issubclass(obj, Exception) and "__init__" not in vars(obj):
+        return inspect.Signature()
     signature = inspect.signature(obj)
     parameters = [p for p in signature.parameters.values() if p.name not in {"self", "cls"}]
     return signature.replace(parameters=parameters)
