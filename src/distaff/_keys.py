@@ -39,6 +39,7 @@ class Slots:
     # entries of ``uns[key]``
     params = "params"
     history = "history"
+    kl_per_dimension = "kl_per_dimension"
     disentanglement = "disentanglement"
     cluster_agreement = "cluster_agreement"
 

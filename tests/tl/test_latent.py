@@ -1,0 +1,103 @@
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+import scvi
+
+import distaff as ds
+
+FAST = {"batch_size": 32, "accelerator": "cpu", "enable_progress_bar": False}
+
+
+@pytest.fixture
+def adata(make_adata):
+    adata = make_adata(60, 12)
+    ds.model.BetaVAE.setup_anndata(adata)
+    return adata
+
+
+@pytest.fixture
+def model(adata):
+    model = ds.model.BetaVAE(adata, n_latent=3, n_hidden=8)
+    model.train(2, seed=5, check_val_every_n_epoch=2, **FAST)
+    return model
+
+
+def test_slots(adata, model):
+    assert ds.tl.latent(adata, model) is None
+    assert adata.obsm["X_distaff"].dtype == np.float32
+    assert np.array_equal(adata.obsm["X_distaff"], model.get_latent_representation())
+    params = adata.uns["distaff"]["params"]
+    assert params["model"] == "BetaVAE"
+    assert params["n_latent"] == 3
+    assert params["beta"] == 10.0
+    assert params["seed"] == 5
+    assert params["distaff_version"] == ds.__version__
+    history = adata.uns["distaff"]["history"]
+    assert len(history) == 2
+    assert np.array_equal(history["train_loss"], model.history["train_loss"].iloc[:, 0])
+    assert history["validation_loss"].notna().tolist() == [False, True]
+    assert adata.uns["distaff"]["kl_per_dimension"].shape == (2, 3)
+
+
+def test_two_models_live_side_by_side_and_other_results_stay(adata, model):
+    adata.uns["first"] = {"kept": 1}
+    ds.tl.latent(adata, model, key="first")
+    ds.tl.latent(adata, model, key="second")
+    assert {"X_first", "X_second"} <= set(adata.obsm)
+    assert adata.uns["first"]["kept"] == 1
+
+
+def test_a_copy_leaves_the_original_alone(adata, model):
+    before = set(adata.uns)
+    copy = ds.tl.latent(adata, model, copy=True)
+    assert "X_distaff" in copy.obsm
+    assert not adata.obsm
+    assert set(adata.uns) == before
+
+
+@pytest.mark.parametrize("form", ["h5ad", "zarr"])
+def test_slots_survive_writing(adata, model, tmp_path, form):
+    ds.tl.latent(adata, model)
+    ds.tl.umap(adata)
+    path = tmp_path / f"a.{form}"
+    getattr(adata, f"write_{form}")(path)
+    back = getattr(anndata, f"read_{form}")(path)
+    for slot in ("X_distaff", "X_distaff_umap"):
+        assert np.array_equal(back.obsm[slot], adata.obsm[slot])
+    for table in ("history", "kl_per_dimension"):
+        pd.testing.assert_frame_equal(back.uns["distaff"][table], adata.uns["distaff"][table], check_index_type=False)
+    assert {k: str(v) for k, v in back.uns["distaff"]["params"].items()} == {
+        k: str(v) for k, v in adata.uns["distaff"]["params"].items()
+    }
+
+
+def test_a_model_of_scvi_tools(adata):
+    scvi.model.SCVI.setup_anndata(adata)
+    model = scvi.model.SCVI(adata, n_latent=2, n_hidden=8)
+    model.train(1, **FAST)
+    ds.tl.latent(adata, model, key="scvi")
+    assert adata.obsm["X_scvi"].shape == (60, 2)
+    assert adata.uns["scvi"]["params"]["model"] == "SCVI"
+    assert "train_loss" in adata.uns["scvi"]["history"]
+
+
+def test_something_that_is_no_model(adata):
+    with pytest.raises(TypeError, match=r"model must have get_latent_representation\(\), got str"):
+        ds.tl.latent(adata, "BetaVAE")
+
+
+def test_umap_is_seeded_and_leaves_other_slots(adata, model):
+    ds.tl.latent(adata, model)
+    slots = set(adata.obsp), set(adata.uns)
+    ds.tl.umap(adata)
+    first = adata.obsm["X_distaff_umap"]
+    assert first.shape == (60, 2)
+    assert (set(adata.obsp), set(adata.uns)) == slots
+    ds.tl.umap(adata)
+    assert np.array_equal(first, adata.obsm["X_distaff_umap"])
+
+
+def test_umap_needs_its_representation(adata):
+    with pytest.raises(KeyError, match="use_rep must name a slot of adata.obsm, got 'X_distaff'. Run tl.latent first"):
+        ds.tl.umap(adata)
