@@ -13,6 +13,12 @@ import pytest
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MPLBACKEND="Agg")
 
 
+import anndata
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+
 class CloseFigures:
     """Close the figures that a test left open."""
 
@@ -43,3 +49,24 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.fail(f"DISTAFF_DATA must name a folder, got {value!r}")
     return folder
+
+
+@pytest.fixture
+def make_adata():
+    """Return a maker of small count data, with covariates on request."""
+
+    def make(n_cells=60, n_genes=20, *, covariates=False, seed=0):
+        rng = np.random.default_rng(seed)
+        counts = rng.poisson(2.0, (n_cells, n_genes)).astype(np.float32)
+        counts[:, 0] += 1  # no empty cell
+        obs = pd.DataFrame(index=[f"cell{i}" for i in range(n_cells)])
+        if covariates:
+            obs["batch"] = pd.Categorical([f"b{i % 3}" for i in range(n_cells)])
+            obs["label"] = pd.Categorical([f"l{i % 2}" for i in range(n_cells)])
+            obs["donor"] = pd.Categorical([f"d{i % 4}" for i in range(n_cells)])
+            obs["age"] = rng.normal(size=n_cells)
+            obs["size"] = rng.uniform(0.5, 2.0, n_cells)
+        var = pd.DataFrame(index=[f"gene{i}" for i in range(n_genes)])
+        return anndata.AnnData(sparse.csr_matrix(counts), obs=obs, var=var)
+
+    return make

@@ -15,6 +15,7 @@ from distaff.nn import (
     FixedLibrary,
     GeneDispersion,
     GroupDispersion,
+    Identity,
     LearnedLibrary,
     Log1p,
     MLPDecoder,
@@ -118,10 +119,14 @@ def test_covariates_act_as_one_hot_columns(covariates, counts):
         nn.functional.one_hot(c, n).float() for c, n in zip(covariates.codes(), (3, 2, 1), strict=True)
     ]
     columns = torch.cat([counts, covariates.continuous, *one_hot[:2]], dim=1)
-    tables = [layer.linear.weight, layer.continuous.T, layer.categorical[0].T, layer.categorical[1].T]
+    tables = [
+        layer.linear.weight,
+        layer.shift.continuous.T,
+        *[table.T for table in layer.shift.categorical[:2]],
+    ]
     expected = nn.functional.linear(columns, torch.cat(tables, dim=1), layer.linear.bias)
     torch.testing.assert_close(layer(counts, covariates), expected)
-    assert layer.categorical[2].numel() == 0  # a covariate with one category says nothing
+    assert layer.shift.categorical[2].numel() == 0  # a covariate with one category says nothing
 
 
 def test_in_batch_changes_the_batch_alone(covariates):
@@ -132,18 +137,19 @@ def test_in_batch_changes_the_batch_alone(covariates):
 
 
 def test_posterior(counts):
-    posterior = NormalPosterior(GENES, LATENT)
+    posterior = NormalPosterior(GENES, LATENT, Identity())
     q = posterior(counts)
     assert q.batch_shape == (CELLS, LATENT)
     assert torch.equal(posterior.representation(q), q.mean)
-    u = q.mean
-    assert posterior.transform(u) is u
+    u, z = posterior.draw(q, (5,))
+    assert u.shape == (5, CELLS, LATENT)
+    assert z is u
     weights = draw(CELLS, LATENT)
     check_part(posterior, lambda part: ((part(counts).mean + part(counts).stddev) * weights).sum())
 
 
 def test_posterior_variance_has_a_floor(counts):
-    posterior = NormalPosterior(GENES, LATENT)
+    posterior = NormalPosterior(GENES, LATENT, Identity())
     with torch.no_grad():
         posterior.log_variance.bias.fill_(-1e4)
     assert torch.all(posterior(counts).variance >= 0.99e-4)

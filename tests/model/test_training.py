@@ -51,7 +51,7 @@ def test_training_lowers_the_loss_and_fills_the_history(adata):
 
 
 def test_curves_fit_together(adata):
-    model = small(adata, beta=3.0)
+    model = small(adata, beta=3.0, kl_warmup_epochs=0)
     model.train(3, seed=0, **FAST)
     h = {name: curve.iloc[:, 0].to_numpy() for name, curve in model.history.items() if curve.shape[1] == 1}
     terms = h["loss_reconstruction_train"] + h["loss_kl_train"] + h["loss_library_train"]
@@ -155,11 +155,17 @@ def test_warmup_ends_within_the_run(adata):
     np.testing.assert_allclose(weights, [2.0, 4.0, 4.0, 4.0], rtol=1e-6)
 
 
+def test_by_default_beta_rises_over_half_of_the_first_run(adata):
+    model = small(adata, beta=4.0)
+    model.train(4, seed=0, **FAST)
+    np.testing.assert_allclose(model.history["schedule_kl"].iloc[:, 0], [2.0, 4.0, 4.0, 4.0], rtol=1e-6)
+    model.train(1, seed=0, **FAST)
+    assert model.history["schedule_kl"].iloc[-1, 0] == 4.0
+
+
 def test_a_warmup_longer_than_the_run_is_shortened_with_a_warning(adata):
     model = small(adata, beta=4.0, kl_warmup_epochs=400)
-    with pytest.warns(
-        UserWarning, match="KL warm-up takes 1200 steps and the run ends at step 12"
-    ):
+    with pytest.warns(UserWarning, match="KL warm-up takes 1200 steps and the run ends at step 12"):
         model._settle_schedules(steps_per_epoch=3, n_epochs=4)
     assert model.module.objective.terms[0].schedule.n_steps == 6
 

@@ -18,13 +18,13 @@ def copy_mlp(ours, theirs):
     """Copy weights of an scVI ``FCLayers``: one matrix there is features, continuous and one table a covariate here."""
     for linear, norm, layers in zip(ours.linears, ours.norms, theirs.fc_layers, strict=True):
         source, batch_norm = layers[0], layers[1]
-        tables = [table for table in linear.categorical if len(table)]
+        tables = [table for table in linear.shift.categorical if len(table)]
         n_in = linear.linear.in_features
-        widths = [n_in, len(linear.continuous), *[len(table) for table in tables]]
+        widths = [n_in, len(linear.shift.continuous), *[len(table) for table in tables]]
         parts = torch.split(source.weight, widths, dim=1)
         linear.linear.weight.copy_(parts[0])
         linear.linear.bias.copy_(source.bias)
-        linear.continuous.copy_(parts[1].T)
+        linear.shift.continuous.copy_(parts[1].T)
         for table, part in zip(tables, parts[2:], strict=True):
             table.copy_(part.T)
         norm.load_state_dict(batch_norm.state_dict())

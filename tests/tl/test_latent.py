@@ -66,7 +66,9 @@ def test_slots_survive_writing(adata, model, tmp_path, form):
     for slot in ("X_distaff", "X_distaff_umap"):
         assert np.array_equal(back.obsm[slot], adata.obsm[slot])
     for table in ("history", "kl_per_dimension"):
-        pd.testing.assert_frame_equal(back.uns["distaff"][table], adata.uns["distaff"][table], check_index_type=False)
+        pd.testing.assert_frame_equal(
+            back.uns["distaff"][table], adata.uns["distaff"][table], check_index_type=False
+        )
     assert {k: str(v) for k, v in back.uns["distaff"]["params"].items()} == {
         k: str(v) for k, v in adata.uns["distaff"]["params"].items()
     }
@@ -99,5 +101,7 @@ def test_umap_is_seeded_and_leaves_other_slots(adata, model):
 
 
 def test_umap_needs_its_representation(adata):
-    with pytest.raises(KeyError, match="use_rep must name a slot of adata.obsm, got 'X_distaff'. Run tl.latent first"):
+    with pytest.raises(
+        KeyError, match="use_rep must name a slot of adata.obsm, got 'X_distaff'. Run tl.latent first"
+    ):
         ds.tl.umap(adata)

@@ -18,6 +18,7 @@ from distaff.nn import (
     FixedLibrary,
     GeneDispersion,
     GroupDispersion,
+    Identity,
     LearnedLibrary,
     Log1p,
     MLPDecoder,
@@ -103,7 +104,7 @@ def build_module(config: ModelConfig, data: DataSpec) -> FactorModule:
     likelihood = _likelihood(config, data)
     return FactorModule(
         encoder=_encoder(config, data, config.n_layers),
-        posterior=NormalPosterior(config.n_hidden, config.n_latent),
+        posterior=NormalPosterior(config.n_hidden, config.n_latent, Identity()),
         prior=StandardNormalPrior(config.n_latent),
         decoder=MLPDecoder(
             config.n_latent,

@@ -12,7 +12,7 @@ from distaff.ops import Constant, Linear, batch_capacity_penalty, cell_capacity_
 __all__ = ["ObjectiveConfig"]
 
 CAPACITY_PENALTIES = {"batch": batch_capacity_penalty, "cell": cell_capacity_penalty}
-CAPACITY_SHARE = 0.5  # of a run, in which the capacity rises unless the user says how many steps
+RISING_SHARE = 0.5  # of the first run, in which beta or the capacity rises unless the user says how long
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class ObjectiveConfig:
     @property
     def has_warmup(self) -> bool:
         """Whether the weight of the KL rises."""
-        return not self.has_capacity and bool(self.kl_warmup_epochs or self.kl_warmup_steps)
+        return not self.has_capacity and 0 not in (self.kl_warmup_epochs, self.kl_warmup_steps)
 
     def build(self) -> Objective:
         """Objective with the schedules as far as they are known before a run."""
@@ -77,10 +77,11 @@ class ObjectiveConfig:
         term = objective.terms[0]
         n_steps = term.schedule.n_steps
         if self.has_warmup:
-            n_steps = n_steps or steps_per_epoch * (self.kl_warmup_epochs or 0)
-            objective.settle(term.name, _within(run, n_steps))
+            if n_steps is None and self.kl_warmup_epochs is not None:
+                n_steps = steps_per_epoch * self.kl_warmup_epochs
+            objective.settle(term.name, _within(run, n_steps or run.rising))
         elif self.has_capacity:
-            n_steps = n_steps or max(1, int(CAPACITY_SHARE * run.n_steps))
+            n_steps = n_steps or run.rising
             objective.settle(term.name, n_steps)
             if n_steps > run.end:
                 reached = objective.terms[0].schedule(run.end)
@@ -103,6 +104,10 @@ class _Run:
     def end(self) -> int:
         return self.first + self.n_steps
 
+    @property
+    def rising(self) -> int:
+        return max(1, int(RISING_SHARE * self.n_steps))
+
     def __str__(self) -> str:
         return f"the run ends at step {self.end} ({self.n_epochs} epochs, {self.n_steps} steps)"
 
@@ -111,10 +116,10 @@ def _within(run: _Run, n_steps: int) -> int:
     """Length of a warm-up that ends within the run."""
     if n_steps <= run.end:
         return n_steps
-    shortened = max(1, run.n_steps // 2)
+    shortened = run.rising
     warnings.warn(
-        f"The KL warm-up takes {n_steps} steps and {run}: it is shortened to {shortened} steps, so that beta is "
-        "reached. Train longer or warm up for less.",
+        f"The KL warm-up takes {n_steps} steps and {run}: it is shortened to {shortened} steps, so that beta "
+        "is reached. Train longer or warm up for less.",
         stacklevel=5,
     )
     return shortened

@@ -87,7 +87,7 @@ class PosteriorMixin(RNASeqMixin, VAEMixin):
                 return _stack(q.mean for q in qs), _stack(q.variance for q in qs)
             if give_mean:
                 return _stack(posterior.representation(q) for q in qs)
-            return _stack(posterior.transform(q.sample()) for q in qs)
+            return _stack(posterior.draw(q)[1] for q in qs)
 
     @torch.inference_mode()
     def get_likelihood_parameters(

@@ -59,8 +59,8 @@ class BetaVAE(FactorModel):
     capacity_mode
         Hold the mean KL of a minibatch at the capacity (``"batch"``) or that of every cell (``"cell"``).
     kl_warmup_epochs
-        Epochs over which the weight of the KL rises linearly from 0; None for no warm-up. Always ends
-        within the run: it is shortened, with a warning, where it would not.
+        Epochs over which the weight of the KL rises linearly from 0; 0 for no warm-up, None for half of
+        the first run. Always ends within the run: it is shortened, with a warning, where it would not.
     kl_warmup_steps
         The same in optimiser steps.
 

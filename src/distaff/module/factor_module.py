@@ -110,9 +110,9 @@ class FactorModule(BaseModuleClass):
         qz = self.posterior(self.encoder(x, covariates))
         library, ql = self.library(x, covariates)
         samples = (n_samples,) if n_samples > 1 else ()
-        u = qz.rsample(samples)
+        u, z = self.posterior.draw(qz, samples, step=self.objective.step)
         library = library.expand(*samples, -1, -1) if ql is None else ql.rsample(samples)
-        return {"u": u, "z": self.posterior.transform(u), "qz": qz, "ql": ql, "library": library}
+        return {"u": u, "z": z, "qz": qz, "ql": ql, "library": library}
 
     # --- generation ------------------------------------------------------------------------------
 

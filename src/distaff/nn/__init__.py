@@ -12,6 +12,7 @@ from distaff.nn.likelihoods import (
     PoissonLikelihood,
     ZeroInflatedNegativeBinomialLikelihood,
 )
+from distaff.nn.links import Exponential, ExponentialQuantile, Identity, Simplex, Softplus
 from distaff.nn.posteriors import NormalPosterior
 from distaff.nn.priors import StandardNormalPrior
 
@@ -21,9 +22,12 @@ __all__ = [
     "CovariateLinear",
     "CovariateSpec",
     "Covariates",
+    "Exponential",
+    "ExponentialQuantile",
     "FixedLibrary",
     "GeneDispersion",
     "GroupDispersion",
+    "Identity",
     "LearnedLibrary",
     "Log1p",
     "MLPDecoder",
@@ -33,6 +37,8 @@ __all__ = [
     "NormalPosterior",
     "ObservedLibrary",
     "PoissonLikelihood",
+    "Simplex",
+    "Softplus",
     "StandardNormalPrior",
     "ZeroInflatedNegativeBinomialLikelihood",
 ]

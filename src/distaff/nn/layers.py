@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import torch
@@ -10,11 +9,50 @@ from torch import Tensor, nn
 
 from distaff.nn.covariates import Covariates, CovariateSpec
 
-__all__ = ["MLP", "CovariateLinear"]
+__all__ = ["MLP", "BatchNorm", "CovariateLinear", "CovariateShift"]
 
 # scVI's (from its TensorFlow origin): slow running averages and a large floor under the variance
 BATCH_NORM_MOMENTUM = 0.01
 BATCH_NORM_EPS = 0.001
+
+
+class CovariateShift(nn.Module):
+    r"""What covariates add to each output, :math:`\sum_c E_c[\text{code}_c] + v V^\top`.
+
+    Each category owns one row of :math:`E_c`, so a new batch adds a row and leaves the rest alone. A
+    covariate with one category has no row.
+
+    Parameters
+    ----------
+    n_out
+        Number of outputs.
+    spec
+        Covariates; None for none.
+    n_in
+        Number of features beside the covariates; sets the scale of the initial weights.
+    """
+
+    def __init__(self, n_out: int, spec: CovariateSpec | None, *, n_in: int = 0) -> None:
+        super().__init__()
+        spec = spec or CovariateSpec()
+        n_categories = [n if n > 1 else 0 for n in spec.n_categories]
+        self.categorical = nn.ParameterList(torch.empty(n, n_out) for n in n_categories)
+        self.continuous = nn.Parameter(torch.empty(spec.n_continuous, n_out))
+        self.fan_in = n_in + sum(n_categories) + spec.n_continuous
+        for table in self.parameters():
+            if len(table):  # a covariate that is not there owns an empty table
+                nn.init.uniform_(table, -(self.fan_in**-0.5), self.fan_in**-0.5)
+
+    def forward(self, y: Tensor, covariates: Covariates) -> Tensor:
+        """Shift (..., cells, n_out)."""
+        for table, code in zip(self.categorical, covariates.codes(), strict=False):
+            if len(table):
+                y = y + nn.functional.embedding(code, table)
+        if len(self.continuous):
+            if covariates.continuous is None:
+                raise ValueError("This layer needs continuous covariates, and the minibatch has none.")
+            y = y + covariates.continuous @ self.continuous
+        return y
 
 
 class CovariateLinear(nn.Module):
@@ -22,8 +60,7 @@ class CovariateLinear(nn.Module):
 
     .. math:: y = x W^\top + b + \sum_c E_c[\text{code}_c] + v V^\top
 
-    Equal to a linear layer on ``[x; v; one-hot codes]``; each category owns one row of :math:`E_c`, so
-    a new batch adds a row and leaves the rest alone. A covariate with one category has no row.
+    Equal to a linear layer on ``[x; v; one-hot codes]``.
 
     Parameters
     ----------
@@ -41,31 +78,14 @@ class CovariateLinear(nn.Module):
         self, n_in: int, n_out: int, spec: CovariateSpec | None = None, *, bias: bool = True
     ) -> None:
         super().__init__()
-        spec = spec or CovariateSpec()
-        n_categories = [n if n > 1 else 0 for n in spec.n_categories]
         self.linear = nn.Linear(n_in, n_out, bias=bias)
-        self.categorical = nn.ParameterList(torch.empty(n, n_out) for n in n_categories)
-        self.continuous = nn.Parameter(torch.empty(spec.n_continuous, n_out))
-        self._reset(n_in + sum(n_categories) + spec.n_continuous)
-
-    def _reset(self, fan_in: int) -> None:
-        """Draw all weights as torch does for a linear layer on the concatenation."""
-        bound = 1.0 / math.sqrt(fan_in)
-        for parameter in self.parameters():
-            if parameter.numel():  # a covariate that is not there owns an empty table
-                nn.init.uniform_(parameter, -bound, bound)
+        self.shift = CovariateShift(n_out, spec, n_in=n_in)
+        for parameter in self.linear.parameters():  # as torch draws a layer on the concatenation
+            nn.init.uniform_(parameter, -(self.shift.fan_in**-0.5), self.shift.fan_in**-0.5)
 
     def forward(self, x: Tensor, covariates: Covariates) -> Tensor:
         """Map (..., cells, n_in) to (..., cells, n_out)."""
-        y = self.linear(x)
-        for table, code in zip(self.categorical, covariates.codes(), strict=False):
-            if len(table):
-                y = y + nn.functional.embedding(code, table)
-        if len(self.continuous):
-            if covariates.continuous is None:
-                raise ValueError("This layer needs continuous covariates, and the minibatch has none.")
-            y = y + covariates.continuous @ self.continuous
-        return y
+        return self.shift(self.linear(x), covariates)
 
 
 class BatchNorm(nn.BatchNorm1d):

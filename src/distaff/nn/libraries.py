@@ -10,6 +10,7 @@ from torch.distributions import Distribution, Normal
 
 from distaff.nn.covariates import Covariates
 from distaff.nn.encoders import MLPEncoder
+from distaff.nn.links import Identity
 from distaff.nn.posteriors import NormalPosterior
 
 __all__ = ["AbstractLibrary", "FixedLibrary", "LearnedLibrary", "ObservedLibrary"]
@@ -72,7 +73,7 @@ class LearnedLibrary(AbstractLibrary):
     def __init__(self, encoder: MLPEncoder, log_means: Tensor, log_variances: Tensor) -> None:
         super().__init__()
         self.encoder = encoder
-        self.posterior = NormalPosterior(encoder.n_out, 1)
+        self.posterior = NormalPosterior(encoder.n_out, 1, Identity())
         self.register_buffer("log_means", log_means.float())
         self.register_buffer("log_variances", log_variances.float())
 

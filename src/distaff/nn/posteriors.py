@@ -1,20 +1,26 @@
-"""Variational posteriors: features to a distribution, its transform to the latent, its mean."""
+"""Variational posteriors: features to a distribution, draws of the latent, and what is reported."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
-__all__ = ["AbstractPosterior", "NormalPosterior"]
+from distaff.nn.gates import AbstractGate
+from distaff.nn.links import AbstractLink
+from distaff.nn.scheduled import Scheduled
+from distaff.nn.spike_slab import OFF, SpikeSlab
+
+__all__ = ["AbstractPosterior", "NormalPosterior", "SpikeSlabPosterior"]
 
 VARIANCE_FLOOR = 1e-4  # scVI's: keeps the KL finite when a posterior collapses to a point
 
 
 class AbstractPosterior(nn.Module):
-    """Posterior ``q(u | x)`` and the map ``z = g(u)`` that the decoder reads."""
+    """Posterior ``q(u | x)`` and the latent ``z`` that the decoder reads."""
 
     n_latent: int
 
@@ -23,16 +29,19 @@ class AbstractPosterior(nn.Module):
         """Features (cells, n_in) to ``q(u | x)`` with batch shape (cells, n_latent)."""
 
     @abstractmethod
-    def transform(self, u: Tensor) -> Tensor:
-        """``z = g(u)``, same shape."""
+    def draw(self, q: Any, n_samples: tuple[int, ...] = (), *, step: int = 0) -> tuple[Tensor, Tensor]:
+        """Draw ``u``, whose density ``q`` gives, and ``z``; each (*n_samples, cells, n_latent).
+
+        ``step`` counts optimiser steps, for draws that are relaxed in training.
+        """
 
     @abstractmethod
-    def representation(self, q: Distribution) -> Tensor:
+    def representation(self, q: Any) -> Tensor:
         """Return what is reported for a cell, shape (cells, n_latent), without sampling."""
 
 
 class NormalPosterior(AbstractPosterior):
-    r"""Diagonal normal, :math:`q(z|x) = \prod_j N(\mu_j(x), \sigma_j^2(x))`.
+    r"""Diagonal normal and a link, :math:`u_j \sim N(\mu_j(x), \sigma_j^2(x)), z = g(u)`.
 
     Parameters
     ----------
@@ -40,23 +49,80 @@ class NormalPosterior(AbstractPosterior):
         Number of features.
     n_latent
         Number of latent dimensions.
+    link
+        Map :math:`g`: identity for a normal latent, softmax for a logistic normal one, and so on.
     """
 
-    def __init__(self, n_in: int, n_latent: int) -> None:
+    def __init__(self, n_in: int, n_latent: int, link: AbstractLink) -> None:
         super().__init__()
         self.n_latent = n_latent
+        self.link = link
         self.mean = nn.Linear(n_in, n_latent)
         self.log_variance = nn.Linear(n_in, n_latent)
 
     def forward(self, features: Tensor) -> Normal:
-        """Features (cells, n_in) to ``q(z | x)``."""
+        """Features (cells, n_in) to ``q(u | x)``."""
         variance = torch.exp(self.log_variance(features)) + VARIANCE_FLOOR
         return Normal(self.mean(features), variance.sqrt(), validate_args=False)
 
-    def transform(self, u: Tensor) -> Tensor:
-        """Return ``u``: the latent is the normal itself."""
-        return u
+    def draw(self, q: Normal, n_samples: tuple[int, ...] = (), *, step: int = 0) -> tuple[Tensor, Tensor]:
+        """Reparametrised draw of ``u``, and ``g(u)``."""
+        del step
+        u = q.rsample(n_samples)
+        return u, self.link(u)
 
-    def representation(self, q: Distribution) -> Tensor:
-        """Posterior mean."""
-        return q.mean
+    def representation(self, q: Normal) -> Tensor:
+        """Posterior mean of ``z``."""
+        return self.link.mean(q)
+
+
+class SpikeSlabPosterior(AbstractPosterior):
+    r"""Spike and slab, :math:`z_j = g(u_j)` with probability :math:`\gamma_j(x)`, else 0.
+
+    In training the gate is relaxed, and the slab may be warmed up: it is drawn from
+    :math:`N(\lambda \mu, \lambda \sigma^2 + 1 - \lambda)`, so that at first the gates alone carry
+    information :cite:p:`Tonolini19`. In evaluation draws are exact.
+
+    Parameters
+    ----------
+    n_in
+        Number of features.
+    n_latent
+        Number of latent dimensions.
+    link
+        Map :math:`g` of the slab.
+    gate
+        Relaxation of the gate.
+    slab_weight
+        :math:`\lambda` by step.
+    """
+
+    def __init__(
+        self, n_in: int, n_latent: int, link: AbstractLink, gate: AbstractGate, slab_weight: Scheduled
+    ) -> None:
+        super().__init__()
+        self.n_latent = n_latent
+        self.slab = NormalPosterior(n_in, n_latent, link)
+        self.logits = nn.Linear(n_in, n_latent)
+        self.gate = gate
+        self.slab_weight = slab_weight
+
+    def forward(self, features: Tensor) -> SpikeSlab:
+        """Features (cells, n_in) to ``q(u | x)``."""
+        slab = self.slab(features)
+        return SpikeSlab(slab.loc, slab.scale, self.logits(features))
+
+    def draw(self, q: SpikeSlab, n_samples: tuple[int, ...] = (), *, step: int = 0) -> tuple[Tensor, Tensor]:
+        """Relaxed draw in training, exact draw in evaluation."""
+        link = self.slab.link
+        if not self.training:
+            u = q.sample(n_samples)
+            return u, torch.where(u == OFF, 0.0, link(u))
+        weight = self.slab_weight(step)
+        slab = Normal(weight * q.loc, (weight * q.scale.square() + 1.0 - weight).sqrt(), validate_args=False)
+        u = slab.rsample(n_samples)
+        return u, self.gate(q.logits.expand_as(u), step) * link(u)
+
+    def representation(self, q: SpikeSlab) -> Tensor:
+        r"""Posterior mean of ``z``, :math:`\gamma\, E[g(u)]`; :math:`\gamma \mu` for a normal slab."""
+        return q.inclusion * self.slab.link.mean(q.slab)

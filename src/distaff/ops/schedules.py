@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
 from distaff._checks import check_int, check_number
 
-__all__ = ["Constant", "Linear", "Schedule"]
+__all__ = ["Constant", "Cosine", "Cyclical", "Linear", "Schedule", "Sigmoid"]
+
+
+SIGMOID_STEEPNESS = 12.0  # the curve is within 0.25 % of its ends at both of them
 
 
 class Schedule(Protocol):
@@ -59,7 +64,32 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Linear:
+class _Rise:
+    """From ``start`` to ``end`` over ``n_steps``; the subclass says along which curve."""
+
+    start: float
+    end: float
+    n_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        check_number("start", self.start)
+        check_number("end", self.end)
+        if self.n_steps is not None:
+            check_int("n_steps", self.n_steps, minimum=1)
+
+    @abstractmethod
+    def share(self, progress: float) -> float:
+        """Share of the way at ``progress`` in [0, 1)."""
+
+    def __call__(self, step: int) -> float:
+        """Value at ``step``."""
+        if self.n_steps is None or step >= self.n_steps:
+            return float(self.end)
+        return self.start + (self.end - self.start) * self.share(step / self.n_steps)
+
+
+@dataclass(frozen=True)
+class Linear(_Rise):
     r"""Straight line from ``start`` to ``end`` over ``n_steps`` steps, then ``end``.
 
     .. math:: v(t) = v_0 + (v_1 - v_0) \min(t / T, 1)
@@ -81,18 +111,97 @@ class Linear:
     [0.1, 2.575, 10.0, 10.0]
     """
 
-    start: float
-    end: float
-    n_steps: int | None = None
+    def share(self, progress: float) -> float:
+        """Return ``progress`` itself."""
+        return progress
+
+
+@dataclass(frozen=True)
+class Cosine(_Rise):
+    r"""Half a cosine from ``start`` to ``end``: slow at both ends.
+
+    .. math:: v(t) = v_0 + (v_1 - v_0) (1 - \cos(\pi t / T)) / 2
+
+    Parameters
+    ----------
+    start
+        Value :math:`v_0` at step 0.
+    end
+        Value :math:`v_1` from step :math:`T` on.
+    n_steps
+        Number of optimiser steps :math:`T`; None leaves it open.
+
+    Examples
+    --------
+    >>> [round(Cosine(0.0, 1.0, n_steps=100)(t), 3) for t in (0, 25, 50, 100)]
+    [0.0, 0.146, 0.5, 1.0]
+    """
+
+    def share(self, progress: float) -> float:
+        """Half a cosine."""
+        return 0.5 * (1.0 - math.cos(math.pi * progress))
+
+
+@dataclass(frozen=True)
+class Sigmoid(_Rise):
+    r"""Logistic curve from ``start`` to ``end``, scaled to meet both exactly.
+
+    .. math:: v(t) = v_0 + (v_1 - v_0) \frac{s(k (t/T - 1/2)) - s(-k/2)}{s(k/2) - s(-k/2)}, \quad k = 12
+
+    Parameters
+    ----------
+    start
+        Value :math:`v_0` at step 0.
+    end
+        Value :math:`v_1` from step :math:`T` on.
+    n_steps
+        Number of optimiser steps :math:`T`; None leaves it open.
+
+    Examples
+    --------
+    >>> [round(Sigmoid(0.0, 1.0, n_steps=100)(t), 3) for t in (0, 25, 50, 100)]
+    [0.0, 0.045, 0.5, 1.0]
+    """
+
+    def share(self, progress: float) -> float:
+        """Return the logistic curve between its values at the two ends."""
+        low, here = _logistic(-SIGMOID_STEEPNESS / 2), _logistic(SIGMOID_STEEPNESS * (progress - 0.5))
+        return (here - low) / (1.0 - 2.0 * low)
+
+
+@dataclass(frozen=True)
+class Cyclical(_Rise):
+    r"""``n_cycles`` times from ``start`` to ``end`` and back at once; ``end`` after the last :cite:p:`Fu19`.
+
+    Each cycle rises in a straight line over its first half and stays at ``end`` for its second.
+
+    Parameters
+    ----------
+    start
+        Value at the beginning of each cycle.
+    end
+        Value in the second half of each cycle.
+    n_steps
+        Number of optimiser steps of all cycles together; None leaves it open.
+    n_cycles
+        Number of cycles.
+
+    Examples
+    --------
+    >>> [Cyclical(0.0, 1.0, n_steps=80, n_cycles=4)(t) for t in (0, 5, 10, 19, 20, 80)]
+    [0.0, 0.5, 1.0, 1.0, 0.0, 1.0]
+    """
+
+    n_cycles: int = 4
 
     def __post_init__(self) -> None:
-        check_number("start", self.start)
-        check_number("end", self.end)
-        if self.n_steps is not None:
-            check_int("n_steps", self.n_steps, minimum=1)
+        super().__post_init__()
+        check_int("n_cycles", self.n_cycles, minimum=1)
 
-    def __call__(self, step: int) -> float:
-        """Value at ``step``."""
-        if self.n_steps is None or step >= self.n_steps:
-            return float(self.end)
-        return self.start + (self.end - self.start) * (step / self.n_steps)
+    def share(self, progress: float) -> float:
+        """Rise over the first half of a cycle."""
+        return min(1.0, 2.0 * math.fmod(progress * self.n_cycles, 1.0))
+
+
+def _logistic(x: float) -> float:
+    return 1.0 / (1.0 + math.exp(-x))
