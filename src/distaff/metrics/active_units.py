@@ -61,7 +61,7 @@ def active_units(mu: Any, *, threshold: float = 0.01) -> ActiveUnits:
 
     References
     ----------
-    Burda et al. (2016), :cite:p:`burda2016`.
+    Burda et al. (2016), :cite:p:`Burda16`.
 
     Examples
     --------

@@ -104,7 +104,7 @@ def cluster_agreement(
 
     References
     ----------
-    Kimmel (2020), :cite:p:`kimmel2020`, with Louvain clusters; Traag et al. (2019), :cite:p:`traag2019`.
+    Kimmel (2020), :cite:p:`Kimmel20`, with Louvain clusters; Traag et al. (2019), :cite:p:`Traag19`.
 
     Examples
     --------

@@ -41,7 +41,7 @@ def lms(matrix: Any) -> Score:
 
     References
     ----------
-    Moinfar and Theis (2024), :cite:p:`moinfar2024`.
+    Moinfar and Theis (2024), :cite:p:`Moinfar24`.
 
     Examples
     --------

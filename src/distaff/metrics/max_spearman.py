@@ -49,7 +49,7 @@ def max_spearman(Z: Any, Y: Any, *, kinds: Kinds = None) -> Score:
 
     References
     ----------
-    Kimmel (2020), :cite:p:`kimmel2020`.
+    Kimmel (2020), :cite:p:`Kimmel20`.
 
     Examples
     --------

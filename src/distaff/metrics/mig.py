@@ -50,7 +50,7 @@ def mig(Z: Any, Y: Any, *, n_bins: int = 20, strategy: str = "quantile", kinds: 
 
     References
     ----------
-    Chen et al. (2018), :cite:p:`chen2018`.
+    Chen et al. (2018), :cite:p:`Chen18`.
 
     Examples
     --------

@@ -60,7 +60,7 @@ def single_dimension_accuracy(
 
     References
     ----------
-    Kimmel (2020), :cite:p:`kimmel2020`; Rybakov et al. (2020), :cite:p:`rybakov2020`,
+    Kimmel (2020), :cite:p:`Kimmel20`; Rybakov et al. (2020), :cite:p:`Rybakov20`,
     report the accuracy on the training cells.
 
     Examples

@@ -46,7 +46,7 @@ def smi(Z: Any, Y: Any, *, n_bins: int = 10, strategy: str = "quantile", kinds: 
 
     References
     ----------
-    Moinfar and Theis (2024), :cite:p:`moinfar2024`.
+    Moinfar and Theis (2024), :cite:p:`Moinfar24`.
 
     Examples
     --------

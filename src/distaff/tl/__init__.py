@@ -1,6 +1,8 @@
 """Tools: AnnData in, documented slots written."""
 
+from distaff.tl.cluster_agreement import cluster_agreement
+from distaff.tl.disentanglement import disentanglement
 from distaff.tl.latent import latent
 from distaff.tl.umap import umap
 
-__all__ = ["latent", "umap"]
+__all__ = ["cluster_agreement", "disentanglement", "latent", "umap"]

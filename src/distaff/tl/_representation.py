@@ -1,0 +1,71 @@
+"""The representation that a score is computed on, read and checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import issparse
+
+from distaff._checks import error, listing
+from distaff._keys import Slots
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+__all__ = ["representation", "store"]
+
+
+def representation(adata: AnnData, *, key: str, use_rep: str | None) -> tuple[pd.DataFrame, str]:
+    """Return the latent as a table (cells, dimensions), and the name of its slot.
+
+    Dimensions are called as the rows of ``uns[key]["factors"]`` where that table describes them, as the
+    columns of a slot that is a DataFrame, and else "Factor 1", "Factor 2", ...: counted from 1, as people
+    read them.
+    """
+    slots = Slots(key)
+    name = slots.latent if use_rep is None else use_rep
+    if name not in adata.obsm:
+        raise error(
+            "use_rep must name a slot of adata.obsm",
+            got=repr(name),
+            fix=f"Run tl.latent first, or name another; there are {listing(list(adata.obsm)) or 'none'}.",
+            kind=KeyError,
+        )
+    stored = adata.obsm[name]
+    values = np.asarray(stored.toarray() if issparse(stored) else stored, dtype=np.float64)
+    dimensions = dimension_names(adata, stored, values.shape[1], slots if use_rep is None else None)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise error(
+            f"adata.obsm[{name!r}] must be finite",
+            got=f"{values[row, column]} for cell {adata.obs_names[row]!r} in {dimensions[column]!r}",
+            fix=f"{int(bad.any(axis=1).sum())} of {len(values)} cells are concerned.",
+        )
+    return pd.DataFrame(values, index=adata.obs_names, columns=dimensions), name
+
+
+def dimension_names(adata: AnnData, stored: object, n: int, slots: Slots | None) -> pd.Index:
+    """Names of the dimensions, see :func:`representation`."""
+    table = factor_table(adata, slots)
+    if table is not None and len(table) == n and table.index.is_unique:
+        return pd.Index(table.index.astype(str))
+    if isinstance(stored, pd.DataFrame):
+        return pd.Index(stored.columns.astype(str))
+    return pd.Index([f"Factor {i + 1}" for i in range(n)])
+
+
+def factor_table(adata: AnnData, slots: Slots | None) -> pd.DataFrame | None:
+    """Table of the model's factors, None without one."""
+    entry = adata.uns.get(slots.uns) if slots is not None else None
+    table = entry.get("factors") if isinstance(entry, Mapping) else None
+    return table if isinstance(table, pd.DataFrame) else None
+
+
+def store(adata: AnnData, key: str, entry: str, value: dict) -> None:
+    """Write one entry of ``uns[key]`` and leave the others as they are."""
+    slots = Slots(key)
+    adata.uns[slots.uns] = {**adata.uns.get(slots.uns, {}), entry: value}
