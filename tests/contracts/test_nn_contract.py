@@ -157,7 +157,7 @@ def test_posterior_variance_has_a_floor(counts):
 
 def test_prior():
     prior = StandardNormalPrior(LATENT)
-    p = prior()
+    p = prior(draw(CELLS, HIDDEN), lambda x: x)
     assert p.batch_shape == (LATENT,)
     z = draw(5, LATENT)
     np.testing.assert_allclose(p.log_prob(z), scipy.stats.norm.logpdf(z), rtol=1e-5)

@@ -117,6 +117,7 @@ def build_module(config: ModelConfig, data: DataSpec) -> FactorModule:
         likelihood=likelihood,
         library=_library(config, data),
         objective=config.objective.build(),
+        covariates=data.covariates,
     )
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from distaff.module.marginal import log_marginal_likelihood
-from distaff.nn.covariates import Covariates
+from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.decoders import AbstractDecoder
 from distaff.nn.encoders import MLPEncoder
 from distaff.nn.libraries import AbstractLibrary
@@ -51,6 +51,8 @@ class FactorModule(BaseModuleClass):
         Library size.
     objective
         Loss.
+    covariates
+        Sizes of the covariates.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class FactorModule(BaseModuleClass):
         likelihood: AbstractLikelihood,
         library: AbstractLibrary,
         objective: Objective,
+        covariates: CovariateSpec,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -72,6 +75,7 @@ class FactorModule(BaseModuleClass):
         self.likelihood = likelihood
         self.library = library
         self.objective = objective
+        self.covariates = covariates
 
     # --- inference -------------------------------------------------------------------------------
 
@@ -107,12 +111,34 @@ class FactorModule(BaseModuleClass):
     ) -> dict[str, Any]:
         """Posterior and a draw from it; with several samples the first dimension counts them."""
         covariates = Covariates(batch_index, categorical=cat_covs, continuous=cont_covs)
-        qz = self.posterior(self.encoder(x, covariates))
+        features = self.encoder(x, covariates)
+        qz = self.posterior(features)
         library, ql = self.library(x, covariates)
+        pz = self.prior(features, self._encode_pseudo_inputs)
         samples = (n_samples,) if n_samples > 1 else ()
         u, z = self.posterior.draw(qz, samples, step=self.objective.step)
         library = library.expand(*samples, -1, -1) if ql is None else ql.rsample(samples)
-        return {"u": u, "z": z, "qz": qz, "ql": ql, "library": library}
+        return {"u": u, "z": z, "qz": qz, "pz": pz, "ql": ql, "library": library}
+
+    def _encode_pseudo_inputs(self, expression: Tensor) -> Distribution:
+        """Posterior of learned profiles, in the first batch, without touching running averages."""
+        covariates = self._reference_covariates(expression)
+        was_training = self.encoder.training
+        self.encoder.eval()
+        features = self.encoder.body(expression, covariates)
+        self.encoder.train(was_training)
+        return self.posterior(features)
+
+    def _reference_covariates(self, like: Tensor) -> Covariates:
+        """Covariates of profiles that are no cells: first category of each, zero for numbers."""
+        codes = torch.zeros(len(like), 1, dtype=torch.long, device=like.device)
+        spec = self.covariates
+        return Covariates(
+            codes,
+            labels=codes,
+            categorical=codes.expand(-1, len(spec.n_cats_per_cov)),
+            continuous=like.new_zeros(len(like), spec.n_continuous),
+        )
 
     # --- generation ------------------------------------------------------------------------------
 
@@ -147,7 +173,7 @@ class FactorModule(BaseModuleClass):
             covariates = covariates.in_batch(transform_batch)
         log_size = library if size_factor is None else size_factor.log()
         px = self.likelihood(self.decoder(z, covariates), log_size, covariates)
-        return {"px": px, "pl": self.library.prior(covariates), "pz": self.prior()}
+        return {"px": px, "pl": self.library.prior(covariates)}
 
     def decode_mean(self, tensors: dict[str, Tensor]) -> Distribution:
         """``p(x | z)`` at the posterior mean of latent and library size; draws nothing."""
@@ -169,7 +195,7 @@ class FactorModule(BaseModuleClass):
         """Loss of a minibatch; the KL in ``kl_local`` is the true one, whatever the objective weighs."""
         qz, ql = inference_outputs["qz"], inference_outputs["ql"]
         reconstruction = -generative_outputs["px"].log_prob(tensors[REGISTRY_KEYS.X_KEY]).sum(-1)
-        kl = kl_divergence(qz, generative_outputs["pz"], inference_outputs["u"])
+        kl = kl_divergence(qz, inference_outputs["pz"], inference_outputs["u"])
         kl_library = torch.zeros_like(reconstruction)
         if ql is not None:
             kl_library = kl_divergence(ql, generative_outputs["pl"], inference_outputs["library"]).sum(-1)

@@ -41,7 +41,8 @@ def _log_weights(module: FactorModule, tensors: dict[str, Tensor], n: int) -> Te
     )
     x, u, library = tensors[REGISTRY_KEYS.X_KEY], inference["u"], inference["library"]
     log_weight = generative["px"].log_prob(x).sum(-1)
-    log_weight = log_weight + (generative["pz"].log_prob(u) - inference["qz"].log_prob(u)).sum(-1)
+    log_prior, log_posterior = inference["pz"].log_prob(u), inference["qz"].log_prob(u)
+    log_weight = log_weight + log_prior.sum(-1) - log_posterior.sum(-1)
     if inference["ql"] is not None:
         pl, ql = generative["pl"], inference["ql"]
         log_weight = log_weight + (pl.log_prob(library) - ql.log_prob(library)).sum(-1)

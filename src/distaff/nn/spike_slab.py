@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal, register_kl
 
-__all__ = ["SpikeSlab"]
+__all__ = ["OFF", "SpikeSlab", "kl_spike_slab"]
 
 OFF = -torch.inf  # value of u where the spike was drawn
 
@@ -74,7 +74,7 @@ class SpikeSlab(Distribution):
 
 
 @register_kl(SpikeSlab, SpikeSlab)
-def _kl_spike_slab(q: SpikeSlab, p: SpikeSlab) -> Tensor:
+def kl_spike_slab(q: SpikeSlab, p: SpikeSlab) -> Tensor:
     r"""Exact KL, from logits: finite for all.
 
     .. math::

@@ -24,7 +24,8 @@ def kl_divergence(q: Distribution, p: Distribution, sample: Tensor) -> Tensor:
 
     Returns
     -------
-    Tensor (cells, dimensions), nats; non-negative where the closed form is used.
+    Tensor (cells, dimensions), nats; non-negative where the closed form is used. A prior whose
+    ``log_prob`` is one number a cell gives (cells, 1).
 
     Examples
     --------
@@ -36,4 +37,7 @@ def kl_divergence(q: Distribution, p: Distribution, sample: Tensor) -> Tensor:
     try:
         return closed_form_kl(q, p)
     except NotImplementedError:
-        return q.log_prob(sample) - p.log_prob(sample)
+        log_q, log_p = q.log_prob(sample), p.log_prob(sample)
+        if log_p.shape[-1] != log_q.shape[-1]:  # a prior over all dimensions together
+            log_q = log_q.sum(-1, keepdim=True)
+        return log_q - log_p
