@@ -33,6 +33,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(CloseFigures())
 
 
+@pytest.fixture(autouse=True)
+def _one_seed(monkeypatch):
+    """Give every model that a test builds the same initial weights; a test that fails must fail again."""
+    scvi = sys.modules.get("scvi")
+    if scvi is not None:
+        monkeypatch.setattr(scvi.settings, "_seed", 0)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Folder of real data, named by ``DISTAFF_DATA``.

@@ -27,8 +27,9 @@ LIBRARY_VARIANCE_FLOOR = 1e-4
 class FactorModel(SetupMixin, TrainingMixin, PosteriorMixin, BaseModelClass):
     """Life cycle of a model, given a choice of parts."""
 
-    def _compose(self, config: ModelConfig) -> None:
-        """Build the module; the class that calls this sets ``init_params_`` afterwards."""
+    def _compose(self, config: ModelConfig, arguments: dict[str, Any]) -> None:
+        """Build the module; ``arguments`` are those of the class, as scvi-tools saves them."""
+        self.init_params_ = arguments
         if (
             config.likelihood in COUNT_LIKELIHOODS
             and self.adata is not None
@@ -86,12 +87,9 @@ class FactorModel(SetupMixin, TrainingMixin, PosteriorMixin, BaseModelClass):
         )
 
     def _summary(self) -> str:
-        config = self._config
-        objective = {name: value for name, value in vars(config.objective).items() if value is not None}
-        parts = {**{name: value for name, value in vars(config).items() if name != "objective"}, **objective}
-        return f"{type(self).__name__} with " + ", ".join(
-            f"{name}={value!r}" for name, value in parts.items()
-        )
+        arguments = self.init_params_["non_kwargs"]
+        parts = ", ".join(f"{name}={value!r}" for name, value in arguments.items() if value is not None)
+        return f"{type(self).__name__} with {parts}"
 
     def _validate_anndata(self, adata: AnnData | None = None, copy_if_view: bool = True) -> AnnData:  # noqa: FBT001, FBT002
         """Check another AnnData as thoroughly as the first one before the setup is transferred to it."""

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 from distaff._checks import check_choice, check_int, check_number, error
+from distaff.model._decoder import DecoderConfig
+from distaff.model._latent import LatentConfig
 from distaff.model._objective import ObjectiveConfig
 from distaff.module import FactorModule
 from distaff.nn import (
@@ -18,17 +20,13 @@ from distaff.nn import (
     FixedLibrary,
     GeneDispersion,
     GroupDispersion,
-    Identity,
     LearnedLibrary,
     Log1p,
-    MLPDecoder,
     MLPEncoder,
     NegativeBinomialLikelihood,
     NormalLikelihood,
-    NormalPosterior,
     ObservedLibrary,
     PoissonLikelihood,
-    StandardNormalPrior,
     ZeroInflatedNegativeBinomialLikelihood,
 )
 from distaff.nn.dispersions import AbstractDispersion
@@ -56,6 +54,8 @@ class DataSpec:
         Whether cells come with a size factor of their own.
     library_log_means, library_log_variances
         Moments of the log library size by batch, shape (batches,).
+    annotation
+        Gene sets, shape (genes, sets), for an annotated decoder.
     """
 
     n_genes: int
@@ -63,13 +63,13 @@ class DataSpec:
     has_size_factor: bool
     library_log_means: np.ndarray
     library_log_variances: np.ndarray
+    annotation: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class ModelConfig:
     """Choice of parts, as users write it."""
 
-    n_latent: int
     n_hidden: int
     n_layers: int
     dropout_rate: float
@@ -77,10 +77,12 @@ class ModelConfig:
     dispersion: str
     use_observed_lib_size: bool
     encode_covariates: bool
+    latent: LatentConfig
+    decoder: DecoderConfig
     objective: ObjectiveConfig
 
     def __post_init__(self) -> None:
-        for name in ("n_latent", "n_hidden", "n_layers"):
+        for name in ("n_hidden", "n_layers"):
             check_int(name, getattr(self, name), minimum=1)
         check_number("dropout_rate", self.dropout_rate, minimum=0, below=1)
         check_choice("likelihood", self.likelihood, LIKELIHOODS)
@@ -104,15 +106,10 @@ def build_module(config: ModelConfig, data: DataSpec) -> FactorModule:
     likelihood = _likelihood(config, data)
     return FactorModule(
         encoder=_encoder(config, data, config.n_layers),
-        posterior=NormalPosterior(config.n_hidden, config.n_latent, Identity()),
-        prior=StandardNormalPrior(config.n_latent),
-        decoder=MLPDecoder(
-            config.n_latent,
-            data.n_genes,
-            likelihood.heads,
-            n_hidden=config.n_hidden,
-            n_layers=config.n_layers,
-            spec=data.covariates,
+        posterior=config.latent.posterior(config.n_hidden),
+        prior=config.latent.prior_part(data.n_genes, config.n_hidden),
+        decoder=config.decoder.part(
+            config.latent.n_latent, data.n_genes, likelihood.heads, data.covariates, data.annotation
         ),
         likelihood=likelihood,
         library=_library(config, data),

@@ -67,7 +67,7 @@ class PosteriorMixin(RNASeqMixin, VAEMixin):
         Examples
         --------
         >>> import distaff as ds
-        >>> adata = ds.datasets.simulate_gep(100, 60, n_prog_genes=10, random_state=0)
+        >>> adata = ds.datasets.simulate_gep(100, 200, random_state=0)
         >>> ds.model.BetaVAE.setup_anndata(adata)
         >>> model = ds.model.BetaVAE(adata, n_latent=4)
         >>> model.train(2, seed=0, accelerator="cpu", enable_progress_bar=False)

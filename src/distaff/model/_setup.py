@@ -82,7 +82,7 @@ class SetupMixin:
         Examples
         --------
         >>> import distaff as ds
-        >>> adata = ds.datasets.simulate_gep(100, 60, n_prog_genes=10, random_state=0)
+        >>> adata = ds.datasets.simulate_gep(100, 200, random_state=0)
         >>> ds.model.BetaVAE.setup_anndata(adata)
         """
         setup_method_args = cls._get_setup_method_args(**locals())  # type: ignore[attr-defined]

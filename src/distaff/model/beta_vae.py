@@ -8,6 +8,8 @@ from anndata import AnnData
 
 from distaff.model._base import FactorModel
 from distaff.model._build import ModelConfig
+from distaff.model._decoder import DecoderConfig
+from distaff.model._latent import LatentConfig
 from distaff.model._objective import ObjectiveConfig
 
 __all__ = ["BetaVAE"]
@@ -67,7 +69,7 @@ class BetaVAE(FactorModel):
     Examples
     --------
     >>> import distaff as ds
-    >>> adata = ds.datasets.simulate_gep(100, 60, n_prog_genes=10, random_state=0)
+    >>> adata = ds.datasets.simulate_gep(100, 200, random_state=0)
     >>> ds.model.BetaVAE.setup_anndata(adata)
     >>> model = ds.model.BetaVAE(adata, n_latent=4, beta=5.0)
     >>> model.train(2, seed=0, accelerator="cpu", enable_progress_bar=False)
@@ -99,7 +101,6 @@ class BetaVAE(FactorModel):
         super().__init__(adata, registry)
         self._compose(
             ModelConfig(
-                n_latent=n_latent,
                 n_hidden=n_hidden,
                 n_layers=n_layers,
                 dropout_rate=dropout_rate,
@@ -107,6 +108,8 @@ class BetaVAE(FactorModel):
                 dispersion=dispersion,
                 use_observed_lib_size=use_observed_lib_size,
                 encode_covariates=encode_covariates,
+                latent=LatentConfig(prior="normal", n_latent=n_latent),
+                decoder=DecoderConfig(decoder="mlp", n_hidden=n_hidden, n_layers=n_layers),
                 objective=ObjectiveConfig(
                     beta=beta,
                     capacity=capacity,
@@ -116,6 +119,6 @@ class BetaVAE(FactorModel):
                     kl_warmup_epochs=kl_warmup_epochs,
                     kl_warmup_steps=kl_warmup_steps,
                 ),
-            )
+            ),
+            self._get_init_params(locals()),
         )
-        self.init_params_ = self._get_init_params(locals())

@@ -199,7 +199,18 @@ class FactorModule(BaseModuleClass):
         kl_library = torch.zeros_like(reconstruction)
         if ql is not None:
             kl_library = kl_divergence(ql, generative_outputs["pl"], inference_outputs["library"]).sum(-1)
-        output = self.objective(LossInputs(reconstruction, kl, kl_library, kl_weight))
+        output = self.objective(
+            LossInputs(
+                reconstruction,
+                kl,
+                kl_library,
+                kl_weight,
+                qz=qz,
+                u=inference_outputs["u"],
+                z=inference_outputs["z"],
+                n_cells=self.objective.n_cells,
+            )
+        )
         return LossOutput(
             loss=output.loss,
             reconstruction_loss=reconstruction,

@@ -101,7 +101,9 @@ class PseudoInputs(nn.Module):
 
 
 class VampPrior(AbstractPrior):
-    r"""Mixture of the posteriors of learned pseudo-inputs, :math:`\frac1K \sum_k q(u|x_k)` :cite:p:`Tomczak18`.
+    r"""Mixture of the posteriors of learned pseudo-inputs :cite:p:`Tomczak18`.
+
+    .. math:: p(u) = \frac1K \sum_k q(u \mid x_k)
 
     Parameters
     ----------

@@ -1,6 +1,18 @@
 """Objectives: named terms with weights and schedules, and their sum."""
 
+from distaff.objectives.disentangling import DIP1, DIP2, HSIC, TotalCorrelation
 from distaff.objectives.objective import Objective, ObjectiveOutput
 from distaff.objectives.terms import AbstractTerm, BetaKL, Capacity, LossInputs
 
-__all__ = ["AbstractTerm", "BetaKL", "Capacity", "LossInputs", "Objective", "ObjectiveOutput"]
+__all__ = [
+    "DIP1",
+    "DIP2",
+    "HSIC",
+    "AbstractTerm",
+    "BetaKL",
+    "Capacity",
+    "LossInputs",
+    "Objective",
+    "ObjectiveOutput",
+    "TotalCorrelation",
+]

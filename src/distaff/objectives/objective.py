@@ -49,6 +49,7 @@ class Objective(nn.Module):
         super().__init__()
         self.terms = list(terms)
         self.step = 0
+        self.n_cells: int | None = None  # of the training set, for terms that ask; set by the training
 
     def forward(self, inputs: LossInputs) -> ObjectiveOutput:
         """Loss of a minibatch at the present step."""

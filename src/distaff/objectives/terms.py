@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
+from torch.distributions import Distribution
 
 from distaff.ops.schedules import Schedule
 
@@ -27,12 +28,24 @@ class LossInputs:
         KL of the library size, shape (cells,), nats; zeros where it is observed.
     kl_weight
         Further factor of the KL, 1 unless scvi-tools' own training plan warms it up.
+    qz
+        Posterior ``q(u | x)``, batch shape (cells, dimensions).
+    u
+        Draw from ``qz``, shape (cells, dimensions).
+    z
+        Latent that the decoder reads, shape (cells, dimensions).
+    n_cells
+        Size of the training set; None while it is not known.
     """
 
     reconstruction: Tensor
     kl: Tensor
     kl_library: Tensor
     kl_weight: Tensor | float = 1.0
+    qz: Distribution | None = None
+    u: Tensor | None = None
+    z: Tensor | None = None
+    n_cells: int | None = None
 
 
 class AbstractTerm(ABC):
@@ -49,6 +62,11 @@ class AbstractTerm(ABC):
     def __call__(self, inputs: LossInputs, value: float) -> Tensor:
         """Penalty at the schedule's present ``value``: scalar, or one value a cell, shape (cells,)."""
 
+    def supports(self, q: Distribution) -> bool:
+        """Whether the term is defined for posteriors like ``q``; to be asked when a model is built."""
+        del q
+        return True
+
 
 @dataclass(frozen=True)
 class BetaKL(AbstractTerm):
@@ -58,6 +76,8 @@ class BetaKL(AbstractTerm):
     ----------
     schedule
         :math:`\beta` at each step.
+    name
+        Key of its curve in the history.
     """
 
     schedule: Schedule
@@ -84,6 +104,8 @@ class Capacity(AbstractTerm):
         Capacity :math:`C(t)` in nats.
     penalty
         Distance of the KL (cells,) from the capacity: over the minibatch or a cell.
+    name
+        Key of its curve in the history.
     """
 
     beta: float
