@@ -1,8 +1,11 @@
 """Pure tensor functions: no state, no networks, no AnnData."""
 
+from distaff.ops.dip import dip_penalty
 from distaff.ops.divergences import kl_divergence
+from distaff.ops.hsic import hsic, hsic_matrix
 from distaff.ops.penalties import batch_capacity_penalty, cell_capacity_penalty
 from distaff.ops.schedules import Constant, Cosine, Cyclical, Linear, Schedule, Sigmoid
+from distaff.ops.total_correlation import total_correlation
 
 __all__ = [
     "Constant",
@@ -13,5 +16,9 @@ __all__ = [
     "Sigmoid",
     "batch_capacity_penalty",
     "cell_capacity_penalty",
+    "dip_penalty",
+    "hsic",
+    "hsic_matrix",
     "kl_divergence",
+    "total_correlation",
 ]
