@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from anndata import AnnData
 from scvi import REGISTRY_KEYS
 from scvi.model.base import BaseModelClass
+from torch import Tensor
 
 from distaff._compat import categories_per_covariate, registered_genes
 from distaff.model._build import COUNT_LIKELIHOODS, DataSpec, ModelConfig, build_module
+from distaff.model._loadings import LoadingsMixin
 from distaff.model._posterior import PosteriorMixin
 from distaff.model._setup import SetupMixin, check_genes, check_setup_columns
+from distaff.model._start import Start, factorise, log_normalise
 from distaff.model._training import TrainingMixin
+from distaff.model._warm_start import set_decoder, target_scores, teach_encoder
 from distaff.nn import CovariateSpec
+from distaff.nn.scheduled import Scheduled
 from distaff.pp.check_counts import check_counts, check_non_negative
-from distaff.train import draw_seed, isolated_rng
+from distaff.train import Split, draw_seed, isolated_rng
 
 __all__ = ["FactorModel"]
 
@@ -24,7 +30,7 @@ __all__ = ["FactorModel"]
 LIBRARY_VARIANCE_FLOOR = 1e-4
 
 
-class FactorModel(SetupMixin, TrainingMixin, PosteriorMixin, BaseModelClass):
+class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, BaseModelClass):
     """Life cycle of a model, given a choice of parts."""
 
     def _compose(self, config: ModelConfig, arguments: dict[str, Any]) -> None:
@@ -37,6 +43,7 @@ class FactorModel(SetupMixin, TrainingMixin, PosteriorMixin, BaseModelClass):
         ):
             check_non_negative(self.adata, layer=self._setup_arg("layer"))
         self._config = config
+        self._annotation_names: list[str] = []
         self._data_spec = self._describe_data()
         self.seed_ = draw_seed()
         self._draw_weights(self.seed_)
@@ -81,10 +88,38 @@ class FactorModel(SetupMixin, TrainingMixin, PosteriorMixin, BaseModelClass):
         with isolated_rng(seed):
             self.module = build_module(self._config, self._data_spec)
 
-    def _settle_schedules(self, steps_per_epoch: int, n_epochs: int) -> None:
-        self._config.objective.settle(
-            self.module.objective, steps_per_epoch=steps_per_epoch, n_epochs=n_epochs
+    def _take_start(self, split: Split) -> None:
+        """Give a model that was never trained the start that was asked for, from its training cells."""
+        method = self._config.init
+        if method is None or self.is_trained_:
+            return
+        counts = self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)[split.train]
+        batch = np.asarray(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel()[split.train]
+        n_factors = self.module.posterior.n_latent
+        X = log_normalise(counts, batch)
+        scores, loadings = factorise(
+            X, n_factors, method=method, seed=self.seed_, mask=self._data_spec.annotation_mask(n_factors)
         )
+        start = Start(scores, loadings, _gene_means(counts))
+        scores = target_scores(start, self.module)
+        set_decoder(self.module, start, scores)
+        teach_encoder(self.module, scores, lambda: self._shuffled(split))
+
+    def _shuffled(self, split: Split) -> Iterator[tuple[dict[str, Tensor], np.ndarray]]:
+        """Minibatches of the training cells in random order, each with the rows that it holds."""
+        order = np.random.permutation(len(split.train))  # noqa: NPY002 - within isolated_rng
+        loader = self._make_data_loader(
+            self.adata, indices=split.train[order], batch_size=split.batch_size, drop_last=split.drop_last
+        )
+        for i, tensors in enumerate(loader):
+            yield tensors, order[i * split.batch_size : (i + 1) * split.batch_size]
+
+    def _settle_schedules(self, steps_per_epoch: int, n_epochs: int) -> None:
+        module = self.module
+        self._config.objective.settle(module.objective, steps_per_epoch=steps_per_epoch, n_epochs=n_epochs)
+        for part in module.modules():
+            if isinstance(part, Scheduled):
+                part.settle(steps_per_epoch * n_epochs)
 
     def _summary(self) -> str:
         arguments = self.init_params_["non_kwargs"]
@@ -100,3 +135,9 @@ class FactorModel(SetupMixin, TrainingMixin, PosteriorMixin, BaseModelClass):
                 check_counts(adata, layer=setup["layer"], allow_non_integer=setup["allow_non_integer"])
                 check_setup_columns(adata, setup)
         return super()._validate_anndata(adata, copy_if_view)
+
+
+def _gene_means(counts: Any) -> np.ndarray:
+    """Mean share of each gene in the counts of a cell, shape (genes,)."""
+    totals = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+    return np.asarray((counts.T @ (1.0 / totals)) / counts.shape[0]).ravel()

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from distaff._checks import check_choice, check_int, check_number, error
-from distaff.model._decoder import DecoderConfig
+from distaff._checks import check_choice, check_int, check_number, error, listing
+from distaff.model._decoder import LINEAR, DecoderConfig
 from distaff.model._latent import LatentConfig
 from distaff.model._objective import ObjectiveConfig
+from distaff.model._start import NON_NEGATIVE_STARTS, STARTS
 from distaff.module import FactorModule
 from distaff.nn import (
     CellDispersion,
@@ -65,6 +66,13 @@ class DataSpec:
     library_log_variances: np.ndarray
     annotation: np.ndarray | None = None
 
+    def annotation_mask(self, n_factors: int) -> np.ndarray | None:
+        """Where loadings may differ from zero at the start, (genes, factors); None for everywhere."""
+        if self.annotation is None:
+            return None
+        free = np.ones((self.n_genes, n_factors - self.annotation.shape[1]), dtype=bool)
+        return np.concatenate([self.annotation != 0, free], axis=1)
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -80,13 +88,33 @@ class ModelConfig:
     latent: LatentConfig
     decoder: DecoderConfig
     objective: ObjectiveConfig
+    init: str | None = None
 
     def __post_init__(self) -> None:
+        self._check_init()
         for name in ("n_hidden", "n_layers"):
             check_int(name, getattr(self, name), minimum=1)
         check_number("dropout_rate", self.dropout_rate, minimum=0, below=1)
         check_choice("likelihood", self.likelihood, LIKELIHOODS)
         check_choice("dispersion", self.dispersion, DISPERSIONS)
+
+    def _check_init(self) -> None:
+        if self.init is None:
+            return
+        check_choice("init", self.init, STARTS)
+        fix = f"Use init=None or one of {listing(NON_NEGATIVE_STARTS)}."
+        if self.decoder.decoder not in LINEAR:
+            fix = "A start needs decoder='linear' or 'annotated'."
+            raise error(
+                "init must be None", got=f"{self.init!r} with decoder={self.decoder.decoder!r}", fix=fix
+            )
+        if self.likelihood not in COUNT_LIKELIHOODS:
+            raise error("init must be None", got=f"{self.init!r} with likelihood={self.likelihood!r}")
+        signed = self.init not in NON_NEGATIVE_STARTS
+        if signed and (self.decoder.non_negative or self.latent.needs_positive_start):
+            raise error("init must be non-negative for non-negative parts", got=repr(self.init), fix=fix)
+        if signed and self.decoder.decoder == "annotated":
+            raise error("init must be non-negative for gene sets", got=repr(self.init), fix=fix)
 
     def check_data(self, data: DataSpec) -> None:
         """Refuse a choice that the data cannot serve."""

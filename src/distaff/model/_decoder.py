@@ -15,7 +15,7 @@ from distaff.nn.covariates import CovariateSpec
 from distaff.nn.decoders import AbstractDecoder, MLPDecoder
 from distaff.nn.linear_decoder import AbstractRate, AdditiveRate, LinearDecoder, LogLinearRate
 
-__all__ = ["DecoderConfig"]
+__all__ = ["LINEAR", "DecoderConfig"]
 
 DECODERS = ("mlp", "linear", "additive", "annotated")
 LINEAR = ("linear", "annotated")

@@ -94,6 +94,11 @@ class LatentConfig:
         return self.gate or self.prior == "spike_slab"
 
     @property
+    def needs_positive_start(self) -> bool:
+        """Whether scores of either sign are out of reach."""
+        return self.prior in (*NON_NEGATIVE, "logistic_normal")
+
+    @property
     def inclusion(self) -> float:
         """Prior probability that a dimension is on."""
         if self.target_active is not None:

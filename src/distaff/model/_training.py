@@ -135,6 +135,7 @@ class TrainingMixin:
             **{**self._early_stopping_defaults(split), **trainer_kwargs},
         )
         with isolated_rng(self.seed_):
+            self._take_start(split)
             runner()
 
     def _data_splitter(self: Any, split: Split) -> DataSplitter:

@@ -94,9 +94,15 @@ class BatchNorm(nn.BatchNorm1d):
     def __init__(self, n_features: int) -> None:
         super().__init__(n_features, momentum=BATCH_NORM_MOMENTUM, eps=BATCH_NORM_EPS)
 
+    running_var: Tensor
+
     def forward(self, x: Tensor) -> Tensor:
         """Normalise each feature over all leading dimensions."""
         return super().forward(x.flatten(0, -2)).view_as(x)
+
+    def evaluation_scale(self) -> Tensor:
+        """Factor by which evaluation multiplies each feature, shape (features,)."""
+        return self.weight / (self.running_var + BATCH_NORM_EPS).sqrt()
 
 
 class MLP(nn.Module):

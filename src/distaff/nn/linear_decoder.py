@@ -124,11 +124,12 @@ class LinearDecoder(AbstractDecoder):
             logits = self.norm(logits)
         return {"scale": logits} | {name: head(z, covariates) for name, head in self.heads.items()}
 
+    def effective_weights(self) -> Tensor:
+        """Weights (genes, factors) as they are applied, before any batch norm."""
+        return self.weights()
+
     @torch.no_grad()
     def loadings(self) -> Tensor:
         """Loadings (genes, factors) as evaluation applies them: with the batch norm folded in."""
-        weights = self.weights()
-        if self.norm is None:
-            return weights.clone()
-        scale = self.norm.weight / (self.norm.running_var + self.norm.eps).sqrt()
-        return scale.unsqueeze(1) * weights
+        weights = self.weights().clone()
+        return weights if self.norm is None else self.norm.evaluation_scale().unsqueeze(1) * weights

@@ -1,0 +1,60 @@
+"""What linear decoders say of genes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from distaff._checks import error
+from distaff._compat import registered_genes
+
+__all__ = ["LoadingsMixin"]
+
+
+class LoadingsMixin:
+    """Names of factors, and loadings of linear decoders."""
+
+    @property
+    def factor_names(self: Any) -> list[str]:
+        """Name of each latent dimension: of its gene set, else counted from 1."""
+        n_latent = self._config.latent.n_latent
+        named = list(self._annotation_names)
+        decoder = self._config.decoder
+        extra = [f"Sparse {i + 1}" for i in range(decoder.n_sparse)]
+        extra += [f"Dense {i + 1}" for i in range(decoder.n_dense)]
+        return [*named, *extra] if named else [f"Factor {i + 1}" for i in range(n_latent)]
+
+    def get_loadings(self: Any, centered: bool = False) -> pd.DataFrame:  # noqa: FBT001, FBT002 - scvi's style
+        """Effect of one unit of each factor on the log expression of each gene.
+
+        Batch norm is folded in, as evaluation applies it. Columns are in the order of the latent
+        dimensions and have its sign and scale: a factor times its column is what it adds to the logits. For
+        a non-negative model with additive rates they are on the scale of log1p expression.
+
+        Parameters
+        ----------
+        centered
+            Subtract each column's mean: the softmax leaves a constant of each column free, so compare
+            and rank genes of two models in this form. Exact zeros are lost.
+
+        Returns
+        -------
+        DataFrame (genes, factors).
+
+        Raises
+        ------
+        TypeError
+            If the decoder is not linear.
+        """
+        decoder = self.module.decoder
+        if not hasattr(decoder, "loadings"):
+            raise error(
+                "Loadings must come from a linear or annotated decoder",
+                got=f"decoder={self._config.decoder.decoder!r}",
+                kind=TypeError,
+            )
+        loadings = decoder.loadings().cpu().numpy()
+        genes = registered_genes(self.registry_)
+        table = pd.DataFrame(loadings, index=pd.Index(genes), columns=self.factor_names)
+        return table - table.mean() if centered else table
