@@ -12,6 +12,7 @@ from distaff.model._start import Start
 from distaff.module import FactorModule
 from distaff.nn.annotated_decoder import AnnotatedDecoder
 from distaff.nn.linear_decoder import AdditiveRate, LinearDecoder
+from distaff.nn.posteriors import NormalPosterior, SpikeSlabPosterior
 
 __all__ = ["set_decoder", "target_scores", "teach_encoder"]
 
@@ -34,7 +35,10 @@ def target_scores(start: Start, module: FactorModule) -> np.ndarray:
 
 def _link(module: FactorModule) -> torch.nn.Module:
     posterior = module.posterior
-    return posterior.slab.link if hasattr(posterior, "slab") else posterior.link
+    slab = posterior.slab if isinstance(posterior, SpikeSlabPosterior) else posterior
+    if not isinstance(slab, NormalPosterior):
+        raise TypeError(f"A start needs a normal posterior, got {type(slab).__name__}.")
+    return slab.link
 
 
 def _decoder(module: FactorModule) -> LinearDecoder | AnnotatedDecoder:
@@ -61,11 +65,7 @@ def set_decoder(module: FactorModule, start: Start, scores: np.ndarray) -> None:
     if isinstance(decoder, AnnotatedDecoder):
         decoder.bias.copy_(baseline - activity.mean(0))
     elif decoder.norm is not None:
-        norm = decoder.norm
-        norm.running_mean.copy_(activity.mean(0))
-        norm.running_var.copy_(activity.var(0, unbiased=False))
-        norm.weight.copy_((norm.running_var + norm.eps).sqrt())
-        norm.bias.copy_(baseline)
+        decoder.norm.fit(activity, mean=baseline)
 
 
 def teach_encoder(module: FactorModule, scores: np.ndarray, epoch: Callable[[], Iterable[Minibatch]]) -> None:

@@ -20,11 +20,11 @@ class ProgramVAE(FactorModel):
 
     .. math::
 
-        r = (\text{expm1}(z W^\top) + 10^{-3})\, e^{\text{covariates}}, \quad \rho = r / \textstyle\sum_g r_g, \quad
-        z_k = \zeta_k\, \text{softplus}(u_k), \quad W \ge 0
+        r = (\text{expm1}(z W^\top) + 10^{-3})\, e^{\text{covariates}}, \quad
+        \rho = r / \textstyle\sum_g r_g, \quad z_k = \zeta_k\, \text{softplus}(u_k), \quad W \ge 0
 
-    A program is off or on in a cell, with non-negative loadings that add up to log1p expression: what NMF finds,
-    with a count likelihood, covariates, and an encoder that maps new cells.
+    A program is off or on in a cell, with non-negative loadings that add up to log1p expression: what NMF
+    finds, with a count likelihood, covariates, and an encoder that maps new cells.
 
     Parameters
     ----------

@@ -94,11 +94,20 @@ class BatchNorm(nn.BatchNorm1d):
     def __init__(self, n_features: int) -> None:
         super().__init__(n_features, momentum=BATCH_NORM_MOMENTUM, eps=BATCH_NORM_EPS)
 
+    running_mean: Tensor
     running_var: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise each feature over all leading dimensions."""
         return super().forward(x.flatten(0, -2)).view_as(x)
+
+    @torch.no_grad()
+    def fit(self, x: Tensor, *, mean: Tensor) -> None:
+        """Leave the spread of features ``x`` (cells, features) as it is, and give them this mean."""
+        self.running_mean.copy_(x.mean(0))
+        self.running_var.copy_(x.var(0, unbiased=False))
+        self.weight.copy_((self.running_var + BATCH_NORM_EPS).sqrt())
+        self.bias.copy_(mean)
 
     def evaluation_scale(self) -> Tensor:
         """Factor by which evaluation multiplies each feature, shape (features,)."""

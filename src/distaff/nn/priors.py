@@ -32,6 +32,7 @@ class AbstractPrior(nn.Module):
     def penalty(self, p: Distribution) -> Tensor | None:
         """Return what the prior itself costs, nats a cell; None for a fixed prior."""
         del p
+        return None
 
 
 class StandardNormalPrior(AbstractPrior):
