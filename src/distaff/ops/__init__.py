@@ -4,6 +4,14 @@ from distaff.ops.dip import dip_penalty
 from distaff.ops.divergences import kl_divergence
 from distaff.ops.hsic import hsic, hsic_matrix
 from distaff.ops.penalties import batch_capacity_penalty, cell_capacity_penalty
+from distaff.ops.prox import (
+    adam_metric,
+    prox_group_metric,
+    prox_l1_group,
+    prox_l1_group_metric,
+    proximal_step,
+    soft_threshold,
+)
 from distaff.ops.schedules import Constant, Cosine, Cyclical, Linear, Schedule, Sigmoid
 from distaff.ops.total_correlation import total_correlation
 
@@ -14,11 +22,17 @@ __all__ = [
     "Linear",
     "Schedule",
     "Sigmoid",
+    "adam_metric",
     "batch_capacity_penalty",
     "cell_capacity_penalty",
     "dip_penalty",
     "hsic",
     "hsic_matrix",
     "kl_divergence",
+    "prox_group_metric",
+    "prox_l1_group",
+    "prox_l1_group_metric",
+    "proximal_step",
+    "soft_threshold",
     "total_correlation",
 ]
