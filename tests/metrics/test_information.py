@@ -98,7 +98,7 @@ class TestMIG:
     def test_bias_is_told(self, n_cells, bias) -> None:
         rng = np.random.default_rng(0)
         Z, y = rng.random((n_cells, 1)), np.arange(n_cells) % 5
-        if bias / np.log(5) > 0.05:
+        if bias / np.log(5) > 0.1:
             with pytest.warns(UserWarning, match="biased upwards by up to 12%"):
                 score = mig(Z, y, n_bins=20)
         else:

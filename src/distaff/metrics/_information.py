@@ -15,7 +15,7 @@ from distaff.metrics._contract import Problem, warn
 __all__ = ["STRATEGIES", "Information", "bin_values", "entropy", "information", "mutual_information"]
 
 STRATEGIES = ("quantile", "uniform")
-MAX_BIAS = 0.05  # expected bias, as a share of the factor's entropy, above which a score is not to be trusted
+MAX_BIAS = 0.1  # expected bias, as a share of the factor's entropy, above which a score is not to be trusted
 
 
 def bin_values(values: NDArray[np.float64], n_bins: int, strategy: str) -> NDArray[np.int64]:

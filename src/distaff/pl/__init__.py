@@ -1,1 +1,7 @@
+"""Figures: AnnData slots read, axes returned."""
 
+from distaff.pl.disentanglement import disentanglement
+from distaff.pl.history import history
+from distaff.pl.latent import latent
+
+__all__ = ["disentanglement", "history", "latent"]

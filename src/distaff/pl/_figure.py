@@ -1,0 +1,82 @@
+"""What all figures share: layout, colours that colour-blind readers can tell apart, showing and saving."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure, SubFigure
+from numpy.typing import NDArray
+
+__all__ = [
+    "BACKGROUND",
+    "HIGHLIGHT",
+    "MISSING",
+    "OKABE_ITO",
+    "SEQUENTIAL",
+    "SMALL",
+    "TEXT",
+    "category_colors",
+    "finish",
+    "new_figure",
+    "point_size",
+    "scatter",
+    "wrap",
+]
+
+OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#000000")
+HIGHLIGHT = "#D55E00"
+BACKGROUND = "#CCCCCC"
+MISSING = "#EFEFEF"  # cells without a label
+SEQUENTIAL = "viridis"
+TEXT = 9.0  # points
+SMALL = 7.5
+FORMATS = (".png", ".pdf")  # for a file name without an ending: one to look at, one to print
+RESOLUTION = 200  # dots an inch, of raster files and of rasterised points
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Empty figure of this size in inches that keeps its parts from overlapping."""
+    return plt.figure(figsize=(width, height), layout="constrained")
+
+
+def finish(figure: Figure | SubFigure, *, show: bool | None, save: str | Path | None) -> None:
+    """Save and show as asked; by default a figure is shown in interactive sessions only."""
+    if save is not None:
+        path = Path(save)
+        paths = [path] if path.suffix else [path.with_suffix(suffix) for suffix in FORMATS]
+        for target in paths:
+            figure.canvas.figure.savefig(target, dpi=RESOLUTION)
+    if show or (show is None and mpl.is_interactive()):
+        plt.show()
+
+
+def point_size(n_cells: int) -> float:
+    """Area in square points that fills an embedding of so many cells without smearing it."""
+    return float(np.clip(12_000 / n_cells, 0.8, 16.0))
+
+
+def scatter(ax: Axes, points: NDArray[Any], *, size: float, **colors: Any) -> PathCollection:
+    """Cells on an embedding, as pixels also in vector files; ``colors`` go to :meth:`Axes.scatter`."""
+    drawn = ax.scatter(points[:, 0], points[:, 1], s=size, linewidths=0, rasterized=True, **colors)
+    ax.set(xticks=[], yticks=[], box_aspect=1)
+    ax.spines[:].set_color("#AAAAAA")
+    return drawn
+
+
+def category_colors(n: int) -> list[Any]:
+    """Colours of ``n`` classes: Okabe and Ito's eight, beyond that evenly from a map."""
+    if n <= len(OKABE_ITO):
+        return list(OKABE_ITO[:n])
+    return list(mpl.colormaps["turbo"](np.linspace(0.03, 0.97, n)))
+
+
+def wrap(text: str, width: int = 24) -> str:
+    """Break ``text`` into at most three lines, and end a longer one by an ellipsis."""
+    return "\n".join(textwrap.wrap(text, width, max_lines=3, placeholder=" …")) or text

@@ -1,0 +1,165 @@
+"""Heatmap of all dimensions against all factors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from scipy.optimize import linear_sum_assignment
+
+from distaff._keys import DEFAULT_KEY
+from distaff.pl._figure import HIGHLIGHT, OKABE_ITO, SMALL, TEXT, finish, new_figure
+from distaff.pl._read import Scored, read_scores
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+__all__ = ["disentanglement"]
+
+CELL = 0.24  # inches of a cell of the heatmap
+NARROW = 0.13  # the same, with many dimensions
+MANY = 45  # dimensions from which only those that a factor picks are named
+BAR = 1.3  # inches of the bars
+GAP = 0.12  # inches between heatmap, bars and colour key
+KEY = 0.1  # inches of the colour key
+LETTER = 0.075  # inches of a letter
+MAX_LABEL = 44  # characters
+CHANCE = {"single_dimension_accuracy": 0.5}
+
+
+def disentanglement(
+    adata: AnnData,
+    *,
+    key: str = DEFAULT_KEY,
+    metric: str | None = None,
+    ax: Axes | None = None,
+    show: bool | None = None,
+    save: str | Path | None = None,
+) -> list[Axes]:
+    """Score of each dimension for each factor, with a bar for the score of the factor.
+
+    Dimensions are ordered by their one-to-one matching with the factors, so that a disentangled latent shows
+    a diagonal; those left over follow by their best score. A dot marks the best dimension of each factor.
+
+    Parameters
+    ----------
+    adata
+        Annotated data with the scores of :func:`distaff.tl.disentanglement`.
+    key
+        Prefix of the slots.
+    metric
+        Metric to show; None for the first that was computed.
+    ax
+        Axes for the heatmap, with the bars to the right of it; None for a new figure.
+    show
+        Show the figure; None to do so in interactive sessions only.
+    save
+        File to write; without an ending both a PNG and a PDF.
+
+    Returns
+    -------
+    Axes of the heatmap and of the bars.
+
+    Raises
+    ------
+    KeyError
+        If the scores are missing.
+
+    Examples
+    --------
+    >>> import anndata, numpy as np
+    >>> from distaff import pl, tl
+    >>> adata = anndata.AnnData(obs={"condition": np.repeat(["ctrl", "stim"], 200)})
+    >>> adata.obsm["X_distaff"] = np.random.default_rng(0).normal(size=(400, 3))
+    >>> tl.disentanglement(adata, "condition")
+    >>> heatmap, bars = pl.disentanglement(adata, metric="smi")
+    >>> heatmap.get_xlabel()
+    'latent dimension'
+    """
+    scored = read_scores(adata, key, metric)
+    table = _ordered(scored.matrix[scored.scores.index])
+    own = ax is None
+    heatmap, bars, scale = _new_axes(table) if ax is None else _axes_beside(ax)
+    _draw_heatmap(heatmap, scale, table, scored)
+    _draw_bars(bars, scored)
+    # a figure that was passed in belongs to the caller, and may not be complete
+    finish(heatmap.figure, show=show if own else bool(show), save=save)
+    return [heatmap, bars]
+
+
+def _new_axes(table: pd.DataFrame) -> tuple[Axes, Axes, Axes]:
+    """Heatmap, bars and colour key side by side in a figure that fits the table."""
+    n_factors, n_dims = table.shape
+    width = max(n_dims * (NARROW if n_dims > MANY else CELL), 1.5)
+    labels = min(max(len(str(name)) for name in table.index), MAX_LABEL) * LETTER
+    figure = new_figure(width + labels + BAR + KEY + 1.0, max(n_factors * CELL, 1.2) + 1.5)
+    heatmap, bars, scale = figure.subplots(1, 3, width_ratios=[width, BAR, KEY])
+    return heatmap, bars, scale
+
+
+def _axes_beside(ax: Axes) -> tuple[Axes, Axes, Axes]:
+    """Bars and colour key to the right of axes that the caller made."""
+    width = ax.get_window_extent().width / ax.figure.dpi
+    bars = ax.inset_axes((1 + GAP / width, 0.0, BAR / width, 1.0))
+    scale = ax.inset_axes((1 + (BAR + 2 * GAP) / width, 0.1, KEY / width, 0.8))
+    return ax, bars, scale
+
+
+def _ordered(matrix: pd.DataFrame) -> pd.DataFrame:
+    """(factors, dimensions), the dimensions in the order of their factors, the rest by their best score."""
+    values = matrix.fillna(0.0).to_numpy().T
+    factors, matched = linear_sum_assignment(values, maximize=True)
+    first = matched[np.argsort(factors)]
+    rest = [d for d in np.argsort(-values.max(axis=0), kind="stable") if d not in first]
+    return matrix.T.iloc[:, [*first, *rest]]
+
+
+def _draw_heatmap(ax: Axes, scale: Axes, table: pd.DataFrame, scored: Scored) -> None:
+    floor = CHANCE.get(scored.metric, 0.0)
+    top = max(float(np.nanmax(table.to_numpy())), floor + 1e-9)
+    image = ax.imshow(
+        table.to_numpy(), aspect="auto", cmap="cividis", vmin=floor, vmax=top, interpolation="none"
+    )
+    places = {str(name): i for i, name in enumerate(table.columns)}
+    best = [(row, places[scored.best[name]]) for row, name in enumerate(table.index) if scored.best[name]]
+    if best:
+        rows, columns = zip(*best, strict=True)
+        ax.plot(
+            columns, rows, "o", color=HIGHLIGHT, markeredgecolor="white", markersize=5, markeredgewidth=0.8
+        )
+    named = sorted({column for _, column in best}) if table.shape[1] > MANY else range(table.shape[1])
+    ax.set_xticks(list(named), [_short(table.columns[i]) for i in named], rotation=90, fontsize=SMALL)
+    labels = scored.factors.loc[table.index, "label"]
+    ax.set_yticks(range(len(table)), [_short(label) for label in labels], fontsize=TEXT)
+    ax.set_xlabel("latent dimension", fontsize=TEXT)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    bar = ax.figure.colorbar(image, cax=scale)
+    bar.set_label(scored.metric_label, fontsize=TEXT)
+    bar.ax.tick_params(labelsize=SMALL)
+    bar.outline.set_visible(False)
+
+
+def _draw_bars(bars: Axes, scored: Scored) -> None:
+    """Score of each factor with its number, at the height of its row."""
+    scores = scored.scores
+    floor = CHANCE.get(scored.metric, 0.0)
+    bars.barh(range(len(scores)), scores - floor, left=floor, color=OKABE_ITO[0], height=0.7)
+    for i, score in enumerate(scores):
+        bars.text(max(score, floor), i, f" {score:.2f}", va="center", fontsize=SMALL)
+    limit = max(1.0, float(scores.max()))
+    bars.set_xlim(min(floor, float(scores.min())), limit + 0.35 * (limit - floor))  # room for the numbers
+    bars.set_xticks([floor, 1.0])
+    bars.set_ylim(len(scores) - 0.5, -0.5)  # the rows of the heatmap, first on top
+    bars.set_yticks([])
+    bars.tick_params(axis="x", labelsize=SMALL, length=2)
+    bars.spines[["top", "right", "left"]].set_visible(False)
+    bars.set_xlabel(scored.metric_label, fontsize=TEXT)
+
+
+def _short(name: object) -> str:
+    text = str(name)
+    return text if len(text) <= MAX_LABEL else text[: MAX_LABEL - 1] + "…"
