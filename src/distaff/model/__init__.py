@@ -1,7 +1,9 @@
 """Models: short classes, each a choice of parts."""
 
+from distaff.model.annotated_vae import AnnotatedVAE
 from distaff.model.beta_vae import BetaVAE
 from distaff.model.linear_vae import LinearVAE
 from distaff.model.program_vae import ProgramVAE
+from distaff.model.sparse_vae import SparseVAE
 
-__all__ = ["BetaVAE", "LinearVAE", "ProgramVAE"]
+__all__ = ["AnnotatedVAE", "BetaVAE", "LinearVAE", "ProgramVAE", "SparseVAE"]

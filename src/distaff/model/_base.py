@@ -12,6 +12,7 @@ from scvi.model.base import BaseModelClass
 from torch import Tensor
 
 from distaff._compat import categories_per_covariate, registered_genes
+from distaff.model._annotation import Annotation
 from distaff.model._build import COUNT_LIKELIHOODS, DataSpec, ModelConfig, build_module
 from distaff.model._loadings import LoadingsMixin
 from distaff.model._posterior import PosteriorMixin
@@ -33,7 +34,9 @@ LIBRARY_VARIANCE_FLOOR = 1e-4
 class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, BaseModelClass):
     """Life cycle of a model, given a choice of parts."""
 
-    def _compose(self, config: ModelConfig, arguments: dict[str, Any]) -> None:
+    def _compose(
+        self, config: ModelConfig, arguments: dict[str, Any], annotation: Annotation | None = None
+    ) -> None:
         """Build the module; ``arguments`` are those of the class, as scvi-tools saves them."""
         self.init_params_ = arguments
         if (
@@ -43,8 +46,10 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Base
         ):
             check_non_negative(self.adata, layer=self._setup_arg("layer"))
         self._config = config
-        self._annotation_names: list[str] = []
-        self._data_spec = self._describe_data()
+        self._annotation_names = [] if annotation is None else annotation.names
+        self._data_spec = self._describe_data(None if annotation is None else annotation.mask)
+        if annotation is not None:
+            annotation.store(self.registry_)
         self.seed_ = draw_seed()
         self._draw_weights(self.seed_)
         self._model_summary_string = self._summary()
@@ -52,7 +57,7 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Base
     def _setup_arg(self, name: str) -> Any:
         return self.registry_["setup_args"].get(name)
 
-    def _describe_data(self) -> DataSpec:
+    def _describe_data(self, annotation: np.ndarray | None) -> DataSpec:
         stats = self.summary_stats
         log_means, log_variances = self._library_moments(stats.n_batch)
         return DataSpec(
@@ -66,6 +71,7 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Base
             has_size_factor=self._setup_arg("size_factor_key") is not None,
             library_log_means=log_means,
             library_log_variances=log_variances,
+            annotation=annotation,
         )
 
     def _library_moments(self, n_batch: int) -> tuple[np.ndarray, np.ndarray]:

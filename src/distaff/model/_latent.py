@@ -25,7 +25,7 @@ from distaff.nn.priors import (
 from distaff.nn.scheduled import Scheduled
 from distaff.ops import Linear
 
-__all__ = ["LatentConfig"]
+__all__ = ["SLAB_PRIORS", "LatentConfig"]
 
 LINKS: dict[str, type[AbstractLink]] = {
     "normal": Identity,

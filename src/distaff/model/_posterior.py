@@ -90,6 +90,48 @@ class PosteriorMixin(RNASeqMixin, VAEMixin):
             return _stack(posterior.draw(q)[1] for q in qs)
 
     @torch.inference_mode()
+    def get_inclusion_probability(
+        self: Any,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | None = None,
+        *,
+        batch_size: int | None = None,
+    ) -> np.ndarray:
+        """Probability that each latent dimension is on in each cell; models with a gate only.
+
+        Parameters
+        ----------
+        adata
+            Cells with the genes of the model, in its order; None for the cells it was trained on.
+        indices
+            Which cells; None for all.
+        batch_size
+            Cells a minibatch.
+
+        Returns
+        -------
+        Array (cells, latent dimensions) float32, values in [0, 1].
+
+        Raises
+        ------
+        TypeError
+            If the latent has no gate.
+        """
+        if not self._config.latent.has_gate:
+            raise error(
+                "Inclusion probabilities must come from a latent with a gate",
+                got=f"prior={self._config.latent.prior!r}",
+                fix="Use SparseVAE, or a non-negative prior with gate=True.",
+                kind=TypeError,
+            )
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        with isolated_rng(0):  # nothing is drawn but the seed of the data loader
+            loader = self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size)
+            inputs = (self.module._get_inference_input(tensors) for tensors in loader)
+            return _stack(self.module.encode(**given).inclusion for given in inputs)
+
+    @torch.inference_mode()
     def get_likelihood_parameters(
         self: Any,
         adata: AnnData | None = None,

@@ -218,7 +218,7 @@ class FactorModule(BaseModuleClass):
             extra_metrics={
                 **{f"loss_{name}": part for name, part in output.parts.items()},
                 "kl_per_dimension": kl.detach().mean(0),
-                "representation": self.posterior.representation(qz).detach(),
+                "location": self.posterior.location(qz).detach(),
             },
         )
 

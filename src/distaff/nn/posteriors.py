@@ -36,6 +36,10 @@ class AbstractPosterior(nn.Module):
         """
 
     @abstractmethod
+    def location(self, q: Any) -> Tensor:
+        """Return a cheap stand-in for the representation, to watch training by; same shape."""
+
+    @abstractmethod
     def representation(self, q: Any) -> Tensor:
         """Return what is reported for a cell, shape (cells, n_latent), without sampling."""
 
@@ -70,6 +74,10 @@ class NormalPosterior(AbstractPosterior):
         del step
         u = q.rsample(n_samples)
         return u, self.link(u)
+
+    def location(self, q: Normal) -> Tensor:
+        """``g`` of the mean of ``u``."""
+        return self.link(q.loc)
 
     def representation(self, q: Normal) -> Tensor:
         """Posterior mean of ``z``."""
@@ -122,6 +130,10 @@ class SpikeSlabPosterior(AbstractPosterior):
         slab = Normal(weight * q.loc, (weight * q.scale.square() + 1.0 - weight).sqrt(), validate_args=False)
         u = slab.rsample(n_samples)
         return u, self.gate(q.logits.expand_as(u), step) * link(u)
+
+    def location(self, q: SpikeSlab) -> Tensor:
+        """Inclusion probability times ``g`` of the slab's mean."""
+        return q.inclusion * self.slab.link(q.loc)
 
     def representation(self, q: SpikeSlab) -> Tensor:
         r"""Posterior mean of ``z``, :math:`\gamma\, E[g(u)]`; :math:`\gamma \mu` for a normal slab."""

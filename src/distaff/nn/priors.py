@@ -15,6 +15,8 @@ from distaff.nn.spike_slab import SpikeSlab
 
 __all__ = ["AbstractPrior", "PseudoInputPrior", "SpikeSlabPrior", "StandardNormalPrior", "VampPrior"]
 
+SMALLEST_MEAN = 1e-6
+
 Encode = Callable[[Tensor], Any]  # expression as the encoder reads it, (cells, genes), to q(u | x)
 
 
@@ -162,6 +164,6 @@ class PseudoInputPrior(AbstractPrior):
     def penalty(self, p: SelectedSpikeSlab) -> Tensor:  # type: ignore[override]
         """KL of the mean inclusion probability from alpha, times the number of dimensions."""
         gamma = p.components.inclusion
-        mean = gamma.mean()
+        mean = gamma.mean().clamp(SMALLEST_MEAN, 1.0 - SMALLEST_MEAN)  # at 0 or 1 the gradient is no number
         kl = torch.xlogy(mean, mean / self.alpha) + torch.xlogy(1 - mean, (1 - mean) / (1 - self.alpha))
         return gamma.shape[-1] * kl

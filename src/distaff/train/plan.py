@@ -13,6 +13,7 @@ from torch import Tensor
 
 from distaff._checks import check_number
 from distaff.train.phases import LearningRatePhases
+from distaff.train.proximal import apply_proximal_steps
 
 __all__ = ["DivergenceError", "FactorTrainingPlan"]
 
@@ -78,8 +79,9 @@ class FactorTrainingPlan(TrainingPlan):
         return output
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Step, then count it: schedules run in realised steps."""
+        """Step, apply the proximal steps, then count: schedules run in realised steps."""
         super().optimizer_step(*args, **kwargs)
+        apply_proximal_steps(self.module.decoder, self.optimizers(use_pl_optimizer=False))
         self.module.objective.advance()
 
     # --- metrics ---------------------------------------------------------------------------------
@@ -90,13 +92,13 @@ class FactorTrainingPlan(TrainingPlan):
         n = output.n_obs_minibatch
         extra = output.extra_metrics
         dtype = torch.float32 if self.device.type == "mps" else torch.float64  # MPS has no float64
-        representation = extra["representation"].to(dtype)
+        location = extra["location"].to(dtype)
         sums = {
             "loss": output.loss.detach() * n,
             "reconstruction_loss": output.reconstruction_loss_sum.detach(),
             "kl_local": output.kl_local_sum.detach(),
-            "representation_sum": representation.sum(0),
-            "representation_squares": representation.square().sum(0),
+            "location_sum": location.sum(0),
+            "location_squares": location.square().sum(0),
         }
         for name, value in extra.items():
             if name.startswith(("loss_", "kl_per_dimension")):
@@ -120,7 +122,7 @@ class FactorTrainingPlan(TrainingPlan):
             return
         means = {name: total / self.n_cells[mode] for name, total in self.sums[mode].items()}
         self.sums[mode], self.n_cells[mode] = {}, 0
-        variance = means.pop("representation_squares") - means.pop("representation_sum").square()
+        variance = means.pop("location_squares") - means.pop("location_sum").square()
         kl_per_dimension = means.pop("kl_per_dimension")
         loss = float(means.pop("loss"))
         curves: dict[str, Any] = {"train_loss" if mode == "train" else "validation_loss": loss}

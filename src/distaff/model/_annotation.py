@@ -1,0 +1,81 @@
+"""Gene sets of an annotated decoder: from AnnData at first, from the registry of a saved model later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from anndata import AnnData
+
+from distaff._checks import error, listing
+
+__all__ = ["Annotation"]
+
+REGISTRY_KEY = "distaff_gene_sets"
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """Gene sets and their names.
+
+    Parameters
+    ----------
+    names
+        Names of the sets.
+    mask
+        Weights, shape (genes, sets); non-zero where a gene is in the set.
+    """
+
+    names: list[str]
+    mask: np.ndarray
+
+    @classmethod
+    def of(cls, adata: AnnData | None, registry: dict[str, Any] | None, set_key: str) -> Annotation:
+        """Read the sets of a saved model, or those of ``adata.varm[set_key]``."""
+        if registry is not None and REGISTRY_KEY in registry:
+            stored = registry[REGISTRY_KEY]
+            return cls(list(stored["names"]), _dense(stored))
+        if adata is None or set_key not in adata.varm:
+            have = "none" if adata is None else listing(list(adata.varm)) or "none"
+            raise error(
+                "set_key must name a table of gene sets in adata.varm",
+                got=repr(set_key),
+                fix=f"Run distaff.pp.gene_sets first; there are {have}.",
+                kind=KeyError,
+            )
+        table = adata.varm[set_key]
+        mask = np.asarray(table, dtype=np.float32)
+        unnamed = [f"Set {i + 1}" for i in range(mask.shape[1])]
+        names = [str(name) for name in getattr(table, "columns", unnamed)]
+        return cls(names, mask).checked(set_key)
+
+    def checked(self, set_key: str) -> Annotation:
+        """Return itself if every set has a gene and weights are finite."""
+        empty = [name for name, n in zip(self.names, (self.mask != 0).sum(axis=0), strict=True) if n == 0]
+        if empty or not self.names:
+            raise error(
+                f"Every gene set of adata.varm[{set_key!r}] must have genes",
+                got=f"{len(empty)} empty sets: {listing(empty)}" if empty else "no sets",
+                fix="Run distaff.pp.gene_sets on these genes.",
+            )
+        if not np.isfinite(self.mask).all():
+            raise error(f"adata.varm[{set_key!r}] must be finite", got="missing or infinite weights")
+        return self
+
+    def store(self, registry: dict[str, Any]) -> None:
+        """Write the sets into a registry, which is saved with the model, as plain values."""
+        genes, sets = np.nonzero(self.mask)
+        registry[REGISTRY_KEY] = {
+            "names": list(self.names),
+            "shape": list(self.mask.shape),
+            "genes": genes.tolist(),
+            "sets": sets.tolist(),
+            "weights": self.mask[genes, sets].tolist(),
+        }
+
+
+def _dense(stored: dict[str, Any]) -> np.ndarray:
+    mask = np.zeros(stored["shape"], dtype=np.float32)
+    mask[stored["genes"], stored["sets"]] = stored["weights"]
+    return mask

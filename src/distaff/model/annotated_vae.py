@@ -1,0 +1,183 @@
+"""Gene-set activity: a decoder annotated with gene sets, kept sparse by proximal steps."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from distaff.model._annotation import Annotation
+from distaff.model._base import FactorModel
+from distaff.model._build import ModelConfig
+from distaff.model._decoder import DecoderConfig
+from distaff.model._latent import LatentConfig
+from distaff.model._objective import ObjectiveConfig
+
+__all__ = ["AnnotatedVAE"]
+
+
+class AnnotatedVAE(FactorModel):
+    r"""Variational autoencoder with one factor a gene set :cite:p:`Rybakov20`.
+
+    .. math::
+
+        \rho = \text{softmax}(z W^\top + \text{covariates} + b), \quad
+        \mathcal L = -\text{ELBO} + \lambda_1 \sum_k \|W_k \circ (1 - I_k)\|_1
+        + \lambda_2 \sum_{k\,\text{sparse}} \|W_k\|_1 + \lambda_3 \sum_k \|W_k\|_2
+
+    The first factors are the gene sets, then come sparse and dense ones without annotation. Penalties are
+    applied by their exact proximal operator in the metric of Adam, right after every optimiser step: weights
+    that they remove are exactly zero, and whole terms are switched off.
+
+    Parameters
+    ----------
+    adata
+        Annotated data with gene sets (:func:`distaff.pp.gene_sets`), registered with :meth:`setup_anndata`.
+    registry
+        Registry of a saved model, to build it without data; not for users.
+    set_key
+        Slot of ``varm`` with the gene sets.
+    mask
+        ``"soft"``: genes outside a set may enter it against the penalty; ``"hard"``: they cannot.
+    n_sparse
+        Number of further sparse factors.
+    n_dense
+        Number of further dense factors.
+    lambda_off_mask
+        Strength :math:`\lambda_1` of the L1 penalty on genes outside their set.
+    lambda_sparse
+        Strength :math:`\lambda_2` of the L1 penalty on sparse factors.
+    lambda_group
+        Strength :math:`\lambda_3` of the group lasso that switches terms off.
+    init
+        ``"nmf"`` or ``"nmf_kl"`` with loadings zero outside the sets; None for a random start.
+    n_hidden
+        Width of the encoder's layers.
+    n_layers
+        Number of hidden layers of the encoder.
+    dropout_rate
+        Share of the encoder's units dropped in training.
+    likelihood
+        ``"nb"``, ``"zinb"`` or ``"poisson"`` for counts; ``"normal"`` for real values.
+    dispersion
+        One inverse dispersion a gene, or one a gene and batch, label or cell.
+    use_observed_lib_size
+        Scale by the cell's total count; else learn the library size.
+    encode_covariates
+        Give batch and covariates to the encoder too.
+    beta
+        Weight of the KL.
+    kl_warmup_epochs
+        Epochs over which the weight of the KL rises from 0; 0 for none, None for half of the first run.
+
+    Examples
+    --------
+    >>> import distaff as ds
+    >>> adata = ds.datasets.simulate_gep(100, 200, random_state=0)
+    >>> sets = {"first": adata.var_names[:20], "second": adata.var_names[15:40]}
+    >>> ds.pp.gene_sets(adata, sets)
+    >>> ds.model.AnnotatedVAE.setup_anndata(adata)
+    >>> model = ds.model.AnnotatedVAE(adata, n_dense=1)
+    >>> model.train(2, seed=0, accelerator="cpu", enable_progress_bar=False)
+    >>> model.factor_names
+    ['first', 'second', 'Dense 1']
+    """
+
+    def __init__(
+        self,
+        adata: AnnData | None = None,
+        registry: dict[str, Any] | None = None,
+        *,
+        set_key: str = "gene_sets",
+        mask: Literal["soft", "hard"] = "soft",
+        n_sparse: int = 0,
+        n_dense: int = 0,
+        lambda_off_mask: float = 1.0,
+        lambda_sparse: float = 1.0,
+        lambda_group: float = 0.5,
+        init: Literal["nmf", "nmf_kl"] | None = None,
+        n_hidden: int = 128,
+        n_layers: int = 1,
+        dropout_rate: float = 0.1,
+        likelihood: Literal["nb", "zinb", "poisson", "normal"] = "nb",
+        dispersion: Literal["gene", "gene-batch", "gene-label", "gene-cell"] = "gene",
+        use_observed_lib_size: bool = True,
+        encode_covariates: bool = False,
+        beta: float = 1.0,
+        kl_warmup_epochs: int | None = None,
+    ) -> None:
+        super().__init__(adata, registry)
+        annotation = Annotation.of(adata, registry, set_key)
+        decoder = DecoderConfig(
+            "annotated",
+            n_hidden,
+            n_layers,
+            mask=mask,
+            n_sparse=n_sparse,
+            n_dense=n_dense,
+            lambda_off_mask=lambda_off_mask,
+            lambda_sparse=lambda_sparse,
+            lambda_group=lambda_group,
+        )
+        self._compose(
+            ModelConfig(
+                n_hidden=n_hidden,
+                n_layers=n_layers,
+                dropout_rate=dropout_rate,
+                likelihood=likelihood,
+                dispersion=dispersion,
+                use_observed_lib_size=use_observed_lib_size,
+                encode_covariates=encode_covariates,
+                init=init,
+                latent=LatentConfig("normal", len(annotation.names) + n_sparse + n_dense),
+                decoder=decoder,
+                objective=ObjectiveConfig(
+                    beta=beta,
+                    capacity=None,
+                    capacity_start=0.0,
+                    capacity_steps=None,
+                    capacity_mode="batch",
+                    kl_warmup_epochs=kl_warmup_epochs,
+                    kl_warmup_steps=None,
+                ),
+            ),
+            self._get_init_params(locals()),
+            annotation,
+        )
+
+    @property
+    def active_terms(self) -> list[str]:
+        """Names of the factors whose loadings are not all zero."""
+        table = self.get_terms()
+        return table.index[table["active"]].to_list()
+
+    def get_terms(self) -> pd.DataFrame:
+        """What became of each gene set.
+
+        Returns
+        -------
+        DataFrame with one row a factor: ``kind`` (annotated, sparse, dense), ``active``, ``l2_norm`` of its
+        loadings, ``n_genes`` with a loading, of which ``n_kept`` are in the set and ``n_added`` are not;
+        ``n_dropped`` genes of the set have none; ``direction`` is the sign of the sum of the loadings inside
+        the set (1 where it is zero): multiply factor and loadings by it to make the larger side positive.
+        """
+        loadings = self.get_loadings().to_numpy()
+        decoder = self._config.decoder
+        n_sets = len(self._annotation_names)
+        inside = np.asarray(self._data_spec.annotation_mask(loadings.shape[1]))
+        used = loadings != 0
+        direction = (loadings * inside).sum(axis=0)
+        kinds = ["annotated"] * n_sets + ["sparse"] * decoder.n_sparse + ["dense"] * decoder.n_dense
+        table = {
+            "kind": kinds,
+            "active": used.any(axis=0),
+            "l2_norm": (loadings**2).sum(axis=0) ** 0.5,
+            "n_genes": used.sum(axis=0),
+            "n_kept": (used & inside).sum(axis=0),
+            "n_added": (used & ~inside).sum(axis=0),
+            "n_dropped": (~used & inside).sum(axis=0),
+            "direction": [-1 if value < 0 else 1 for value in direction],
+        }
+        return pd.DataFrame(table, index=self.factor_names)

@@ -1,0 +1,40 @@
+"""Proximal steps: right after the optimiser's, in its metric."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from distaff.ops import proximal_step
+
+__all__ = ["apply_proximal_steps"]
+
+
+def apply_proximal_steps(decoder: Any, optimiser: torch.optim.Optimizer) -> None:
+    """Apply the penalties of a decoder to its weights, with the learning rate of the step just taken.
+
+    Parameters
+    ----------
+    decoder
+        Decoder; those with penalties say so by ``proximal()``.
+    optimiser
+        Adam, whose second moments are the metric.
+    """
+    if not hasattr(decoder, "proximal"):
+        return
+    groups = {id(p): group for group in optimiser.param_groups for p in group["params"]}
+    for target in decoder.proximal():
+        group = groups.get(id(target.weight))
+        if group is None:  # frozen: another model's weights stay as they are
+            continue
+        state = optimiser.state[target.weight]
+        correction = 1.0 - group["betas"][1] ** float(state["step"])
+        proximal_step(
+            target.weight,
+            l1=target.l1,
+            group=target.group,
+            lr=group["lr"],
+            second_moment=state["exp_avg_sq"] / correction,
+            eps=group["eps"],
+        )
