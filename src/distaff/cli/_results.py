@@ -27,7 +27,7 @@ __all__ = ["agreement_table", "draw", "embed", "score", "scores_table", "train"]
 class _EpochLog(Callback):
     """Says every tenth of a run how far it is: in a log file, a bar would be a mess."""
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say so."""
         done, last = trainer.current_epoch + 1, trainer.max_epochs or 0
         if done * 10 // last > (done - 1) * 10 // last:
