@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -43,7 +42,6 @@ def show_progress() -> bool:
 def quiet() -> Iterator[None]:
     """Silence other libraries, and send what they print to stderr; our own warnings become one line each."""
     levels = {name: logging.getLogger(name).level for name in CHATTY}
-    os.environ.setdefault("TQDM_MININTERVAL", "0.5")
     with warnings.catch_warnings(), redirect_stdout(sys.stderr):
         warnings.simplefilter("default")
         warnings.showwarning = _show_ours  # type: ignore[assignment]
