@@ -2,8 +2,9 @@
 
 from distaff.model.annotated_vae import AnnotatedVAE
 from distaff.model.beta_vae import BetaVAE
+from distaff.model.fsclvm import FSCLVM
 from distaff.model.linear_vae import LinearVAE
 from distaff.model.program_vae import ProgramVAE
 from distaff.model.sparse_vae import SparseVAE
 
-__all__ = ["AnnotatedVAE", "BetaVAE", "LinearVAE", "ProgramVAE", "SparseVAE"]
+__all__ = ["FSCLVM", "AnnotatedVAE", "BetaVAE", "LinearVAE", "ProgramVAE", "SparseVAE"]

@@ -6,12 +6,14 @@ from distaff.train.plan import DivergenceError, FactorTrainingPlan
 from distaff.train.random import draw_seed, isolated_rng, seeded
 from distaff.train.runner import FactorTrainRunner
 from distaff.train.split import Split, split_cells
+from distaff.train.svi import SVIPlan
 
 __all__ = [
     "DivergenceError",
     "FactorTrainRunner",
     "FactorTrainingPlan",
     "LearningRatePhases",
+    "SVIPlan",
     "Split",
     "draw_seed",
     "isolated_rng",
