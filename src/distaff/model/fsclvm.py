@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 from anndata import AnnData
 from scvi import REGISTRY_KEYS
-from scvi.dataloaders import DataSplitter
 from scvi.model.base import BaseModelClass
 
 from distaff._checks import check_int, check_number, error
@@ -19,6 +18,7 @@ from distaff._compat import registered_genes
 from distaff.model._annotation import Annotation
 from distaff.model._fsclvm_start import MAX_CELLS, set_start
 from distaff.model._setup import SetupMixin
+from distaff.model._training import TrainingMixin
 from distaff.module import ClosedFormELBO, FSCLVMModule
 from distaff.pp.check_counts import check_non_negative
 from distaff.train import FactorTrainRunner, Split, SVIPlan, draw_seed, isolated_rng, split_cells
@@ -115,6 +115,8 @@ class FSCLVM(SetupMixin, BaseModelClass):
             f"FSCLVM with {len(self._annotation.names)} gene sets, n_sparse={n_sparse}, n_dense={n_dense}"
         )
 
+    _data_splitter = TrainingMixin._data_splitter
+
     # --- training --------------------------------------------------------------------------------------
 
     def train(
@@ -189,16 +191,10 @@ class FSCLVM(SetupMixin, BaseModelClass):
         plan = SVIPlan(
             self.module, ClosedFormELBO(self.module), lr=lr, n_steps=n_steps, n_sets_only=n_sets_only
         )
-        splitter = DataSplitter(
-            self.adata_manager,
-            external_indexing=[split.train, split.validation, split.test],
-            batch_size=split.batch_size,
-            drop_last=split.drop_last,
-        )
         runner = FactorTrainRunner(
             self,
             training_plan=plan,
-            data_splitter=splitter,
+            data_splitter=self._data_splitter(split),
             max_epochs=n_epochs,
             accelerator=accelerator,
             devices=devices,
