@@ -6,6 +6,7 @@ from distaff.train.plan import DivergenceError, FactorTrainingPlan
 from distaff.train.random import draw_seed, isolated_rng, seeded
 from distaff.train.runner import FactorTrainRunner
 from distaff.train.split import Split, split_cells
+from distaff.train.svi import SVIPlan
 
 __all__ = [
     "MOST_EPOCHS",
@@ -13,6 +14,7 @@ __all__ = [
     "FactorTrainRunner",
     "FactorTrainingPlan",
     "LearningRatePhases",
+    "SVIPlan",
     "Split",
     "draw_seed",
     "isolated_rng",
