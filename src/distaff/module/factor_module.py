@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from distaff.module.marginal import log_marginal_likelihood
+from distaff.module.query import freeze
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.decoders import AbstractDecoder
 from distaff.nn.encoders import MLPEncoder
@@ -76,6 +77,23 @@ class FactorModule(BaseModuleClass):
         self.library = library
         self.objective = objective
         self.covariates = covariates
+        self.frozen = False
+
+    # --- weights of a reference ------------------------------------------------------------------
+
+    def freeze(self) -> None:
+        """Keep everything as it is but what the parts give to a query."""
+        freeze(self)
+        self.frozen = True
+
+    def get_extra_state(self) -> Tensor:
+        """Whether the module is frozen, for ``state_dict``."""
+        return torch.tensor([self.frozen], dtype=torch.int64)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Restore what :meth:`get_extra_state` returned."""
+        if state[0]:
+            self.freeze()
 
     # --- inference -------------------------------------------------------------------------------
 
