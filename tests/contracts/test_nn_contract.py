@@ -86,7 +86,7 @@ def check_part(part, call):
 @pytest.mark.parametrize("spec", [None, SPEC])
 @pytest.mark.parametrize("n_layers", [1, 2])
 def test_encoder(covariates, counts, spec, n_layers):
-    encoder = MLPEncoder(GENES, HIDDEN, n_layers, transform=Log1p(), spec=spec)
+    encoder = MLPEncoder(GENES, (HIDDEN,) * n_layers, transform=Log1p(), spec=spec)
     assert encoder(counts, covariates).shape == (CELLS, encoder.n_out)
     weights = draw(CELLS, HIDDEN)
     check_part(encoder, lambda part: (part(counts, covariates) * weights).sum())
@@ -95,7 +95,7 @@ def test_encoder(covariates, counts, spec, n_layers):
 @pytest.mark.parametrize("heads", [("scale",), ("scale", "dropout", "dispersion")])
 @pytest.mark.parametrize("spec", [None, SPEC])
 def test_decoder(covariates, heads, spec):
-    decoder = MLPDecoder(LATENT, GENES, heads, n_hidden=HIDDEN, n_layers=2, spec=spec)
+    decoder = MLPDecoder(LATENT, GENES, heads, widths=(HIDDEN, HIDDEN), spec=spec)
     z, weights = draw(CELLS, LATENT), draw(CELLS, GENES)
     assert {head: value.shape for head, value in decoder(z, covariates).items()} == dict.fromkeys(
         heads, (CELLS, GENES)
@@ -104,7 +104,7 @@ def test_decoder(covariates, heads, spec):
 
 
 def test_decoder_takes_several_samples_as_it_takes_one(covariates):
-    decoder = MLPDecoder(LATENT, GENES, ("scale",), n_hidden=HIDDEN, n_layers=2, spec=SPEC).eval()
+    decoder = MLPDecoder(LATENT, GENES, ("scale",), widths=(HIDDEN, HIDDEN), spec=SPEC).eval()
     z = draw(4, CELLS, LATENT)
     stacked = decoder(z, covariates)["scale"]
     for sample, one in zip(z, stacked, strict=True):
@@ -259,7 +259,7 @@ def test_fixed_library_is_one_even_for_negative_values(covariates):
 
 
 def test_learned_library(counts, covariates):
-    encoder = MLPEncoder(GENES, HIDDEN, 1, transform=Log1p())
+    encoder = MLPEncoder(GENES, (HIDDEN,), transform=Log1p())
     library = LearnedLibrary(encoder, torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.1, 0.2, 0.4]))
     mean, q = library(counts, covariates)
     assert torch.equal(mean, q.mean)

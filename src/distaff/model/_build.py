@@ -34,7 +34,7 @@ from distaff.nn.dispersions import AbstractDispersion
 from distaff.nn.libraries import AbstractLibrary
 from distaff.nn.likelihoods import AbstractLikelihood
 
-__all__ = ["COUNT_LIKELIHOODS", "DataSpec", "ModelConfig", "build_module"]
+__all__ = ["COUNT_LIKELIHOODS", "DataSpec", "ModelConfig", "build_module", "layer_widths"]
 
 COUNT_LIKELIHOODS = ("nb", "zinb", "poisson")
 LIKELIHOODS = (*COUNT_LIKELIHOODS, "normal")
@@ -78,8 +78,7 @@ class DataSpec:
 class ModelConfig:
     """Choice of parts, as users write it."""
 
-    n_hidden: int
-    n_layers: int
+    widths: tuple[int, ...]
     dropout_rate: float
     likelihood: str
     dispersion: str
@@ -92,8 +91,6 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         self._check_init()
-        for name in ("n_hidden", "n_layers"):
-            check_int(name, getattr(self, name), minimum=1)
         check_number("dropout_rate", self.dropout_rate, minimum=0, below=1)
         check_choice("likelihood", self.likelihood, LIKELIHOODS)
         check_choice("dispersion", self.dispersion, DISPERSIONS)
@@ -128,14 +125,20 @@ class ModelConfig:
             )
 
 
+def layer_widths(n_hidden: int, n_layers: int) -> tuple[int, ...]:
+    """Widths of equal layers."""
+    n_layers = check_int("n_layers", n_layers, minimum=1)
+    return (check_int("n_hidden", n_hidden, minimum=1),) * n_layers
+
+
 def build_module(config: ModelConfig, data: DataSpec) -> FactorModule:
     """Make the parts and compose them."""
     config.check_data(data)
     likelihood = _likelihood(config, data)
     return FactorModule(
-        encoder=_encoder(config, data, config.n_layers),
-        posterior=config.latent.posterior(config.n_hidden),
-        prior=config.latent.prior_part(data.n_genes, config.n_hidden),
+        encoder=_encoder(config, data, config.widths),
+        posterior=config.latent.posterior(config.widths[-1]),
+        prior=config.latent.prior_part(data.n_genes, config.widths[-1]),
         decoder=config.decoder.part(
             config.latent.n_latent, data.n_genes, likelihood.heads, data.covariates, data.annotation
         ),
@@ -146,11 +149,10 @@ def build_module(config: ModelConfig, data: DataSpec) -> FactorModule:
     )
 
 
-def _encoder(config: ModelConfig, data: DataSpec, n_layers: int) -> MLPEncoder:
+def _encoder(config: ModelConfig, data: DataSpec, widths: tuple[int, ...]) -> MLPEncoder:
     return MLPEncoder(
         data.n_genes,
-        config.n_hidden,
-        n_layers,
+        widths,
         transform=Log1p() if config.likelihood in COUNT_LIKELIHOODS else nn.Identity(),
         spec=data.covariates if config.encode_covariates else None,
         dropout_rate=config.dropout_rate,
@@ -185,7 +187,7 @@ def _library(config: ModelConfig, data: DataSpec) -> AbstractLibrary:
     if config.use_observed_lib_size or data.has_size_factor:
         return ObservedLibrary()
     return LearnedLibrary(
-        _encoder(config, data, n_layers=1),
+        _encoder(config, data, config.widths[:1]),
         torch.from_numpy(data.library_log_means),
         torch.from_numpy(data.library_log_variances),
     )

@@ -28,8 +28,7 @@ class DecoderConfig:
     """Decoder arguments of a model; see :class:`~distaff.model.FactorVAE`."""
 
     decoder: str
-    n_hidden: int
-    n_layers: int
+    widths: tuple[int, ...] = ()
     batch_norm: bool = False
     non_negative: bool = False
     rate: str = "log"
@@ -82,8 +81,7 @@ class DecoderConfig:
     ) -> AbstractDecoder:
         """Decoder for the heads of a likelihood."""
         if self.decoder == "mlp":
-            size = {"n_hidden": self.n_hidden, "n_layers": self.n_layers}
-            return MLPDecoder(n_latent, n_genes, heads, spec=spec, **size)
+            return MLPDecoder(n_latent, n_genes, heads, widths=self.widths, spec=spec)
         if self.decoder == "additive":
             return AdditiveDecoder(n_latent, n_genes, heads, spec=spec)
         rate = RATES[self.rate]()

@@ -14,9 +14,15 @@ from distaff.nn.links import (
     Simplex,
     Softplus,
 )
-from distaff.nn.posteriors import AbstractPosterior, NormalPosterior, SpikeSlabPosterior
+from distaff.nn.posteriors import (
+    AbstractPosterior,
+    NormalPosterior,
+    PointPosterior,
+    SpikeSlabPosterior,
+)
 from distaff.nn.priors import (
     AbstractPrior,
+    FlatPrior,
     PseudoInputPrior,
     SpikeSlabPrior,
     StandardNormalPrior,
@@ -35,6 +41,7 @@ LINKS: dict[str, type[AbstractLink]] = {
     "softplus_normal": Softplus,
     "lognormal": Exponential,
     "exponential": ExponentialQuantile,
+    "deterministic": Identity,
 }
 NON_NEGATIVE = ("softplus_normal", "lognormal", "exponential")
 SLAB_PRIORS = ("fixed", "pseudo_input")
@@ -107,6 +114,8 @@ class LatentConfig:
 
     def posterior(self, n_features: int) -> AbstractPosterior:
         """Posterior on features of the encoder."""
+        if self.prior == "deterministic":
+            return PointPosterior(n_features, self.n_latent)
         link = LINKS[self.prior]()
         if not self.has_gate:
             return NormalPosterior(n_features, self.n_latent, link)
@@ -120,6 +129,8 @@ class LatentConfig:
 
     def prior_part(self, n_genes: int, n_features: int) -> AbstractPrior:
         """Prior of the same variable."""
+        if self.prior == "deterministic":
+            return FlatPrior()
         if self.prior == "vamp":
             return VampPrior(N_PSEUDO_INPUTS, n_genes)
         if not self.has_gate:

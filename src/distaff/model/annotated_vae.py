@@ -10,7 +10,7 @@ from anndata import AnnData
 
 from distaff.model._annotation import Annotation
 from distaff.model._base import FactorModel
-from distaff.model._build import ModelConfig
+from distaff.model._build import ModelConfig, layer_widths
 from distaff.model._decoder import DecoderConfig
 from distaff.model._latent import LatentConfig
 from distaff.model._objective import ObjectiveConfig
@@ -112,8 +112,6 @@ class AnnotatedVAE(FactorModel):
         annotation = Annotation.of(adata, registry, set_key)
         decoder = DecoderConfig(
             "annotated",
-            n_hidden,
-            n_layers,
             mask=mask,
             n_sparse=n_sparse,
             n_dense=n_dense,
@@ -123,8 +121,7 @@ class AnnotatedVAE(FactorModel):
         )
         self._compose(
             ModelConfig(
-                n_hidden=n_hidden,
-                n_layers=n_layers,
+                widths=layer_widths(n_hidden, n_layers),
                 dropout_rate=dropout_rate,
                 likelihood=likelihood,
                 dispersion=dispersion,
@@ -133,15 +130,7 @@ class AnnotatedVAE(FactorModel):
                 init=init,
                 latent=LatentConfig("normal", len(annotation.names) + n_sparse + n_dense),
                 decoder=decoder,
-                objective=ObjectiveConfig(
-                    beta=beta,
-                    capacity=None,
-                    capacity_start=0.0,
-                    capacity_steps=None,
-                    capacity_mode="batch",
-                    kl_warmup_epochs=kl_warmup_epochs,
-                    kl_warmup_steps=None,
-                ),
+                objective=ObjectiveConfig(beta=beta, kl_warmup_epochs=kl_warmup_epochs),
             ),
             self._get_init_params(locals()),
             annotation,

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from anndata import AnnData
 
 from distaff.model._base import FactorModel
-from distaff.model._build import ModelConfig
+from distaff.model._build import ModelConfig, layer_widths
 from distaff.model._decoder import DecoderConfig
 from distaff.model._latent import LatentConfig
 from distaff.model._objective import ObjectiveConfig
@@ -101,15 +101,14 @@ class BetaVAE(FactorModel):
         super().__init__(adata, registry)
         self._compose(
             ModelConfig(
-                n_hidden=n_hidden,
-                n_layers=n_layers,
+                widths=layer_widths(n_hidden, n_layers),
                 dropout_rate=dropout_rate,
                 likelihood=likelihood,
                 dispersion=dispersion,
                 use_observed_lib_size=use_observed_lib_size,
                 encode_covariates=encode_covariates,
                 latent=LatentConfig(prior="normal", n_latent=n_latent),
-                decoder=DecoderConfig(decoder="mlp", n_hidden=n_hidden, n_layers=n_layers),
+                decoder=DecoderConfig("mlp", layer_widths(n_hidden, n_layers)),
                 objective=ObjectiveConfig(
                     beta=beta,
                     capacity=capacity,

@@ -8,7 +8,7 @@ from anndata import AnnData
 
 from distaff._checks import check_choice
 from distaff.model._base import FactorModel
-from distaff.model._build import ModelConfig
+from distaff.model._build import ModelConfig, layer_widths
 from distaff.model._decoder import DecoderConfig
 from distaff.model._latent import LatentConfig
 from distaff.model._objective import ObjectiveConfig
@@ -107,8 +107,7 @@ class LinearVAE(FactorModel):
         check_choice("latent", latent, ("normal", "logistic_normal"))
         self._compose(
             ModelConfig(
-                n_hidden=n_hidden,
-                n_layers=n_layers,
+                widths=layer_widths(n_hidden, n_layers),
                 dropout_rate=dropout_rate,
                 likelihood=likelihood,
                 dispersion=dispersion,
@@ -116,7 +115,7 @@ class LinearVAE(FactorModel):
                 encode_covariates=encode_covariates,
                 init=init,
                 latent=LatentConfig(prior=latent, n_latent=n_latent),
-                decoder=DecoderConfig("linear", n_hidden, n_layers, batch_norm=batch_norm),
+                decoder=DecoderConfig("linear", batch_norm=batch_norm),
                 objective=ObjectiveConfig(
                     beta=beta,
                     capacity=capacity,

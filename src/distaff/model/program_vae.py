@@ -7,7 +7,7 @@ from typing import Any, Literal
 from anndata import AnnData
 
 from distaff.model._base import FactorModel
-from distaff.model._build import ModelConfig
+from distaff.model._build import ModelConfig, layer_widths
 from distaff.model._decoder import DecoderConfig
 from distaff.model._latent import LatentConfig
 from distaff.model._objective import ObjectiveConfig
@@ -92,8 +92,7 @@ class ProgramVAE(FactorModel):
         super().__init__(adata, registry)
         self._compose(
             ModelConfig(
-                n_hidden=n_hidden,
-                n_layers=n_layers,
+                widths=layer_widths(n_hidden, n_layers),
                 dropout_rate=dropout_rate,
                 likelihood=likelihood,
                 dispersion=dispersion,
@@ -101,16 +100,8 @@ class ProgramVAE(FactorModel):
                 encode_covariates=encode_covariates,
                 init=init,
                 latent=LatentConfig("softplus_normal", n_latent, gate=gate, alpha=alpha),
-                decoder=DecoderConfig("linear", n_hidden, n_layers, non_negative=True, rate="additive"),
-                objective=ObjectiveConfig(
-                    beta=beta,
-                    capacity=None,
-                    capacity_start=0.0,
-                    capacity_steps=None,
-                    capacity_mode="batch",
-                    kl_warmup_epochs=kl_warmup_epochs,
-                    kl_warmup_steps=None,
-                ),
+                decoder=DecoderConfig("linear", non_negative=True, rate="additive"),
+                objective=ObjectiveConfig(beta=beta, kl_warmup_epochs=kl_warmup_epochs),
             ),
             self._get_init_params(locals()),
         )

@@ -8,7 +8,7 @@ from anndata import AnnData
 
 from distaff._checks import check_choice
 from distaff.model._base import FactorModel
-from distaff.model._build import ModelConfig
+from distaff.model._build import ModelConfig, layer_widths
 from distaff.model._decoder import DecoderConfig
 from distaff.model._latent import SLAB_PRIORS, LatentConfig
 from distaff.model._objective import ObjectiveConfig
@@ -104,8 +104,7 @@ class SparseVAE(FactorModel):
         default_alpha = 0.1 if alpha is None and target_active is None else alpha
         self._compose(
             ModelConfig(
-                n_hidden=n_hidden,
-                n_layers=n_layers,
+                widths=layer_widths(n_hidden, n_layers),
                 dropout_rate=dropout_rate,
                 likelihood=likelihood,
                 dispersion=dispersion,
@@ -120,16 +119,8 @@ class SparseVAE(FactorModel):
                     relaxation=relaxation,
                     slab_warmup=slab_warmup,
                 ),
-                decoder=DecoderConfig("mlp", n_hidden, n_layers),
-                objective=ObjectiveConfig(
-                    beta=beta,
-                    capacity=None,
-                    capacity_start=0.0,
-                    capacity_steps=None,
-                    capacity_mode="batch",
-                    kl_warmup_epochs=kl_warmup_epochs,
-                    kl_warmup_steps=None,
-                ),
+                decoder=DecoderConfig("mlp", layer_widths(n_hidden, n_layers)),
+                objective=ObjectiveConfig(beta=beta, kl_warmup_epochs=kl_warmup_epochs),
             ),
             self._get_init_params(locals()),
         )

@@ -32,10 +32,8 @@ class MLPDecoder(AbstractDecoder):
         Number of genes.
     heads
         Names of the heads to build: those of the likelihood.
-    n_hidden
-        Width of every layer.
-    n_layers
-        Number of layers.
+    widths
+        Width of each hidden layer.
     spec
         Covariates that enter the hidden layers; None for none.
     """
@@ -46,13 +44,12 @@ class MLPDecoder(AbstractDecoder):
         n_genes: int,
         heads: Sequence[str],
         *,
-        n_hidden: int,
-        n_layers: int,
+        widths: Sequence[int],
         spec: CovariateSpec | None = None,
     ) -> None:
         super().__init__()
-        self.body = MLP(n_latent, n_hidden, n_layers, spec)
-        self.heads = nn.ModuleDict({head: nn.Linear(n_hidden, n_genes) for head in heads})
+        self.body = MLP(n_latent, widths, spec)
+        self.heads = nn.ModuleDict({head: nn.Linear(widths[-1], n_genes) for head in heads})
 
     def forward(self, z: Tensor, covariates: Covariates) -> dict[str, Tensor]:
         """Latent (..., cells, n_latent) to heads, each (..., cells, n_genes)."""

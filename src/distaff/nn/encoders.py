@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -26,10 +28,8 @@ class MLPEncoder(nn.Module):
     ----------
     n_genes
         Number of genes.
-    n_hidden
-        Width of every layer, and of the output.
-    n_layers
-        Number of layers.
+    widths
+        Width of each layer; the last is that of the output.
     transform
         Applied to the expression first: :class:`Log1p` for counts, ``nn.Identity`` for real values.
     spec
@@ -41,18 +41,17 @@ class MLPEncoder(nn.Module):
     def __init__(
         self,
         n_genes: int,
-        n_hidden: int,
-        n_layers: int,
+        widths: Sequence[int],
         *,
         transform: nn.Module,
         spec: CovariateSpec | None = None,
         dropout_rate: float = 0.1,
     ) -> None:
         super().__init__()
-        self.n_out = n_hidden
+        self.n_out = widths[-1]
         self.transform = transform
-        self.body = MLP(n_genes, n_hidden, n_layers, spec, dropout_rate=dropout_rate)
+        self.body = MLP(n_genes, widths, spec, dropout_rate=dropout_rate)
 
     def forward(self, x: Tensor, covariates: Covariates) -> Tensor:
-        """Map expression (cells, genes) to features (cells, n_hidden)."""
+        """Map expression (cells, genes) to features (cells, n_out)."""
         return self.body(self.transform(x), covariates)

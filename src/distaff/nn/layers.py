@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Self
 
@@ -127,10 +128,8 @@ class MLP(nn.Module):
     ----------
     n_in
         Number of features.
-    n_hidden
-        Width of every layer.
-    n_layers
-        Number of layers.
+    widths
+        Width of each layer.
     spec
         Covariates that enter; None for none. As in scVI, categories enter every layer and continuous
         covariates the first.
@@ -141,17 +140,19 @@ class MLP(nn.Module):
     def __init__(
         self,
         n_in: int,
-        n_hidden: int,
-        n_layers: int,
+        widths: Sequence[int],
         spec: CovariateSpec | None = None,
         *,
         dropout_rate: float = 0.0,
     ) -> None:
         super().__init__()
         deep_spec = None if spec is None else replace(spec, n_continuous=0)
-        layers = [(n_in, spec)] + [(n_hidden, deep_spec)] * (n_layers - 1)
-        self.linears = nn.ModuleList(CovariateLinear(n, n_hidden, own_spec) for n, own_spec in layers)
-        self.norms = nn.ModuleList(BatchNorm(n_hidden) for _ in layers)
+        sizes = [n_in, *widths]
+        specs = [spec] + [deep_spec] * (len(widths) - 1)
+        self.linears = nn.ModuleList(
+            CovariateLinear(n, m, own) for n, m, own in zip(sizes[:-1], widths, specs, strict=True)
+        )
+        self.norms = nn.ModuleList(BatchNorm(m) for m in widths)
         self.dropout = nn.Dropout(dropout_rate)
 
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's signature
@@ -161,7 +162,7 @@ class MLP(nn.Module):
         return self
 
     def forward(self, x: Tensor, covariates: Covariates) -> Tensor:
-        """Map (..., cells, n_in) to (..., cells, n_hidden)."""
+        """Map (..., cells, n_in) to (..., cells, width of the last layer)."""
         for linear, norm in zip(self.linears, self.norms, strict=True):
             x = self.dropout(torch.relu(norm(linear(x, covariates))))
         return x

@@ -11,10 +11,11 @@ from torch.distributions import Distribution, Normal
 
 from distaff.nn.gates import AbstractGate
 from distaff.nn.links import AbstractLink
+from distaff.nn.points import Point
 from distaff.nn.scheduled import Scheduled
 from distaff.nn.spike_slab import OFF, SpikeSlab
 
-__all__ = ["AbstractPosterior", "NormalPosterior", "SpikeSlabPosterior"]
+__all__ = ["AbstractPosterior", "NormalPosterior", "PointPosterior", "SpikeSlabPosterior"]
 
 VARIANCE_FLOOR = 1e-4  # scVI's: keeps the KL finite when a posterior collapses to a point
 
@@ -138,3 +139,38 @@ class SpikeSlabPosterior(AbstractPosterior):
     def representation(self, q: SpikeSlab) -> Tensor:
         r"""Posterior mean of ``z``, :math:`\gamma\, E[g(u)]`; :math:`\gamma \mu` for a normal slab."""
         return q.inclusion * self.slab.link.mean(q.slab)
+
+
+class PointPosterior(AbstractPosterior):
+    """One code a cell, nothing random: what makes an autoencoder of a variational one.
+
+    Parameters
+    ----------
+    n_in
+        Number of features.
+    n_latent
+        Number of latent dimensions.
+    """
+
+    def __init__(self, n_in: int, n_latent: int) -> None:
+        super().__init__()
+        self.n_latent = n_latent
+        self.code = nn.Linear(n_in, n_latent)
+
+    def forward(self, features: Tensor) -> Point:
+        """Features (cells, n_in) to the code."""
+        return Point(self.code(features))
+
+    def draw(self, q: Point, n_samples: tuple[int, ...] = (), *, step: int = 0) -> tuple[Tensor, Tensor]:
+        """Return the code itself, repeated."""
+        del step
+        z = q.loc.expand(*n_samples, *q.loc.shape)
+        return z, z
+
+    def location(self, q: Point) -> Tensor:
+        """Return the code."""
+        return q.loc
+
+    def representation(self, q: Point) -> Tensor:
+        """Return the code."""
+        return q.loc

@@ -11,9 +11,17 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
 from distaff.nn.mixtures import NormalMixture, SelectedSpikeSlab
+from distaff.nn.points import Flat
 from distaff.nn.spike_slab import SpikeSlab
 
-__all__ = ["AbstractPrior", "PseudoInputPrior", "SpikeSlabPrior", "StandardNormalPrior", "VampPrior"]
+__all__ = [
+    "AbstractPrior",
+    "FlatPrior",
+    "PseudoInputPrior",
+    "SpikeSlabPrior",
+    "StandardNormalPrior",
+    "VampPrior",
+]
 
 SMALLEST_MEAN = 1e-6
 
@@ -58,6 +66,15 @@ class StandardNormalPrior(AbstractPrior):
         """``p(u)`` with batch shape (n_latent,)."""
         del features, encode
         return Normal(self.loc, self.scale, validate_args=False)
+
+
+class FlatPrior(AbstractPrior):
+    """No preference: goes with a deterministic code."""
+
+    def forward(self, features: Tensor, encode: Encode) -> Flat:
+        """Return the same log density, 0, everywhere."""
+        del features, encode
+        return Flat()
 
 
 class SpikeSlabPrior(AbstractPrior):

@@ -2,7 +2,7 @@
 
 from distaff.objectives.disentangling import DIP1, DIP2, HSIC, TotalCorrelation
 from distaff.objectives.objective import Objective, ObjectiveOutput
-from distaff.objectives.terms import AbstractTerm, BetaKL, Capacity, LossInputs
+from distaff.objectives.terms import AbstractTerm, BetaKL, Capacity, LatentNorm, LossInputs
 
 __all__ = [
     "DIP1",
@@ -11,6 +11,7 @@ __all__ = [
     "AbstractTerm",
     "BetaKL",
     "Capacity",
+    "LatentNorm",
     "LossInputs",
     "Objective",
     "ObjectiveOutput",

@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 
 from distaff.ops.schedules import Schedule
 
-__all__ = ["AbstractTerm", "BetaKL", "Capacity", "LossInputs"]
+__all__ = ["AbstractTerm", "BetaKL", "Capacity", "LatentNorm", "LossInputs"]
 
 
 @dataclass(frozen=True)
@@ -116,3 +116,25 @@ class Capacity(AbstractTerm):
     def __call__(self, inputs: LossInputs, value: float) -> Tensor:
         r"""Return :math:`\beta |KL - C|`, scalar or shape (cells,)."""
         return self.beta * self.penalty(inputs.kl.sum(dim=-1), value)
+
+
+@dataclass(frozen=True)
+class LatentNorm(AbstractTerm):
+    r"""Squared length of the code, :math:`\lambda_0 \|z\|^2`, bounds a deterministic one :cite:p:`Rybakov20`.
+
+    Parameters
+    ----------
+    schedule
+        :math:`\lambda_0` at each step.
+    name
+        Key of its curve in the history.
+    """
+
+    schedule: Schedule
+    name: str = "latent_norm"
+
+    def __call__(self, inputs: LossInputs, value: float) -> Tensor:
+        r"""Return :math:`\lambda_0 \|z_i\|^2`, shape (cells,)."""
+        if inputs.z is None:
+            raise ValueError("This term needs the latent of the minibatch.")
+        return value * inputs.z.square().sum(dim=-1)
