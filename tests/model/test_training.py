@@ -77,6 +77,16 @@ def test_a_second_run_goes_on(adata):
     np.testing.assert_allclose(model.history["schedule_capacity"].iloc[:, 0], expected, rtol=1e-5)
 
 
+def test_a_second_run_is_in_training_mode(adata):
+    model = small(adata)
+    model.train(1, seed=0, **FAST)
+    model.get_latent_representation()  # leaves the module in evaluation mode
+    before = model.module.encoder.body.norms[0].running_mean.clone()
+    model.train(1, seed=0, **FAST)
+    assert not torch.equal(model.module.encoder.body.norms[0].running_mean, before)
+    assert not model.module.training
+
+
 def test_the_step_counter_survives_saving(adata, tmp_path):
     model = small(adata, kl_warmup_epochs=4)
     model.train(6, seed=0, **FAST)

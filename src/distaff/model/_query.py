@@ -11,7 +11,7 @@ from anndata import AnnData
 
 from distaff._checks import error
 from distaff._compat import parse_device_args
-from distaff.module.query import adopt, trainable
+from distaff.module.query import adopt, query_parameters
 from distaff.pp import align_query
 
 __all__ = ["QueryMixin"]
@@ -106,13 +106,13 @@ class QueryMixin:
             model.module.freeze()
         model.module.eval()
         model.from_reference_ = True
-        model.is_trained_ = model.module.covariates == reference.module.covariates
+        model.is_trained_ = not query_parameters(model.module)
         model.to_device(torch_device)
         return model
 
     def _check_trainable(self: Any) -> None:
         """Refuse to train where nothing is left to be trained."""
-        if not trainable(self.module):
+        if self.module.frozen and not query_parameters(self.module):
             raise error(
                 "The query must have new batches or categories to train",
                 got="none: all weights are those of the reference",

@@ -137,6 +137,7 @@ class TrainingMixin:
         )
         with isolated_rng(self.seed_):
             self._take_start(split)
+            self.module.train()  # a model that was loaded or trained before is in evaluation mode
             runner()
 
     def _data_splitter(self: Any, split: Split) -> DataSplitter:

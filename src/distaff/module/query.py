@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from distaff.nn.tables import Extendable
 
-__all__ = ["adopt", "freeze", "trainable"]
+__all__ = ["adopt", "freeze", "query_parameters"]
 
 
 def adopt(module: nn.Module, reference: nn.Module) -> None:
@@ -21,22 +21,22 @@ def adopt(module: nn.Module, reference: nn.Module) -> None:
             for key in _own_tensors(references[name]):
                 del state[f"{name}.{key}"]
             state |= {f"{name}.{key}": tensor for key, tensor in _own_tensors(part).items()}
+    state["_extra_state"] = module.state_dict()["_extra_state"]  # a frozen reference does not freeze it
     module.load_state_dict(state)
 
 
 def freeze(module: nn.Module) -> None:
     """Keep everything from being trained but what the parts give to a query."""
     module.requires_grad_(requires_grad=False)
-    for part in module.modules():
-        if isinstance(part, Extendable):
-            for parameter in part.query_parameters():
-                parameter.requires_grad_()
+    for parameter in query_parameters(module):
+        parameter.requires_grad_()
     module.train(module.training)  # what is frozen also stops to drop units and to follow averages
 
 
-def trainable(module: nn.Module) -> list[nn.Parameter]:
-    """Return the parameters with anything in them that are not frozen."""
-    return [p for p in module.parameters() if p.requires_grad and p.numel()]
+def query_parameters(module: nn.Module) -> list[nn.Parameter]:
+    """Return what the parts let a query train: all that the reference does not know."""
+    parts = [part for part in module.modules() if isinstance(part, Extendable)]
+    return [parameter for part in parts for parameter in part.query_parameters()]
 
 
 def _own_tensors(part: nn.Module) -> dict[str, Tensor]:

@@ -158,7 +158,7 @@ class MLP(nn.Module):
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's signature
         """Drop units in training, unless the layers are frozen."""
         super().train(mode)
-        self.dropout.train(mode and self.linears[0].linear.weight.requires_grad)
+        self.dropout.train(mode and all(weight.requires_grad for weight in self.norms.parameters()))
         return self
 
     def forward(self, x: Tensor, covariates: Covariates) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 __all__ = ["CategoryTable", "Extendable"]
 
 
-class Extendable:
+class Extendable(nn.Module):
     """Part that knows the categories of a reference, and can be extended by those of a query."""
 
     @abstractmethod
@@ -24,7 +24,7 @@ class Extendable:
         return ()
 
 
-class CategoryTable(nn.Module, Extendable):
+class CategoryTable(Extendable):
     """One row of parameters a category.
 
     The rows that a query adds are a parameter of their own: those of the reference are frozen as a whole, out
