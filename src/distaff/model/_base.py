@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from anndata import AnnData
 from scvi import REGISTRY_KEYS
-from scvi.model.base import BaseModelClass
 from torch import Tensor
 
 from distaff._compat import categories_per_covariate, registered_genes
 from distaff.model._annotation import Annotation
 from distaff.model._build import COUNT_LIKELIHOODS, DataSpec, ModelConfig, build_module
 from distaff.model._loadings import LoadingsMixin
+from distaff.model._minified import MinifiedMixin, has_no_counts
 from distaff.model._posterior import PosteriorMixin
 from distaff.model._query import QueryMixin
 from distaff.model._setup import SetupMixin, check_genes, check_setup_columns
@@ -32,7 +32,7 @@ __all__ = ["FactorModel"]
 LIBRARY_VARIANCE_FLOOR = 1e-4
 
 
-class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, QueryMixin, BaseModelClass):
+class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, QueryMixin, MinifiedMixin):
     """Life cycle of a model, given a choice of parts."""
 
     def _compose(
@@ -94,6 +94,7 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Quer
             return
         with isolated_rng(seed):
             self.module = build_module(self._config, self._data_spec)
+        self.module.minified_data_type = self.minified_data_type
 
     def _take_start(self, split: Split) -> None:
         """Give a model without weights of value the start that was asked for, from its training cells."""
@@ -137,9 +138,11 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Quer
         """Check another AnnData as thoroughly as the first one before the setup is transferred to it."""
         if adata is not None and adata is not self.adata:
             check_genes(adata, registered_genes(self.registry_))
+            self._check_minified_alike(adata)
             if not adata.is_view:  # scvi-tools makes a view an AnnData of its own, in place
                 setup = self.registry_["setup_args"]
-                check_counts(adata, layer=setup["layer"], allow_non_integer=setup["allow_non_integer"])
+                if not has_no_counts(adata):
+                    check_counts(adata, layer=setup["layer"], allow_non_integer=setup["allow_non_integer"])
                 check_setup_columns(adata, setup)
         return super()._validate_anndata(adata, copy_if_view)
 

@@ -11,6 +11,7 @@ from anndata import AnnData
 
 from distaff._checks import error
 from distaff._compat import parse_device_args
+from distaff.model._minified import minify_type
 from distaff.module.query import adopt, query_parameters
 from distaff.pp import align_query
 
@@ -91,6 +92,8 @@ class QueryMixin:
             accelerator=accelerator, devices=device, return_device="torch", validate_single_device=True
         )
         reference = _reference(cls, reference_model)
+        if minify_type(adata) is not None:
+            raise error("The query must have its counts", got="minified data", fix="Pass the full data.")
         aligned = align_query(adata, reference, min_coverage=min_coverage)
         registry = deepcopy(reference.registry)
         cls.setup_anndata(  # type: ignore[attr-defined]

@@ -102,6 +102,7 @@ class TrainingMixin:
         """
         if self.adata is None:
             raise ValueError("The model has no data to train on. Load it with adata=...")
+        self._check_not_minified()
         self._check_trainable()
         phases = None if lr_schedule is None else LearningRatePhases(lr_schedule)
         n_epochs = number_of_epochs(max_epochs, self.adata.n_obs, phases)
