@@ -82,7 +82,7 @@ def test_results_are_those_of_the_counts(make_model, name, tmp_path):
     loaded = cls.load(tmp_path / "model", accelerator="cpu")
     assert loaded.minified_data_type == "latent_posterior_parameters"
     assert_equal(before, results(loaded, gated=gated))
-    assert "minified?: True" in str(loaded)
+    assert "minified?: True" in loaded.summary_string
     part = loaded.adata[:5].copy()
     assert np.allclose(loaded.get_latent_representation(part), before["latent"][:5], atol=1e-6)
 
