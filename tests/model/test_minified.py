@@ -83,8 +83,8 @@ def test_results_are_those_of_the_counts(make_model, name, tmp_path):
     assert loaded.minified_data_type == "latent_posterior_parameters"
     assert_equal(before, results(loaded, gated=gated))
     assert "minified?: True" in loaded.summary_string
-    part = loaded.adata[:5].copy()
-    assert np.allclose(loaded.get_latent_representation(part), before["latent"][:5], atol=1e-6)
+    part = loaded.adata[:12].copy()
+    assert np.allclose(loaded.get_latent_representation(part), before["latent"][:12], atol=1e-6)
 
 
 def test_what_needs_counts_says_so(make_model):
