@@ -27,6 +27,16 @@ class Slots:
         return f"X_{self.key}"
 
     @property
+    def inclusion(self) -> str:
+        """``obsm``: (cells, factors) float32, probability that a factor is on; models with a gate."""
+        return f"{self.key}_inclusion"
+
+    @property
+    def loadings(self) -> str:
+        """``varm``: DataFrame (genes, factors), log-scale effect of one unit of the factor."""
+        return f"{self.key}_loadings"
+
+    @property
     def umap(self) -> str:
         """``obsm``: (cells, 2) UMAP of the latent."""
         return f"X_{self.key}_umap"

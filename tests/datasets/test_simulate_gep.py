@@ -158,11 +158,11 @@ class TestSeed:
         )
 
     def test_global_generator_is_left_alone(self):
-        np.random.seed(1)  # noqa: NPY002
-        before = np.random.get_state()[1].copy()  # noqa: NPY002
+        np.random.seed(1)
+        before = np.random.get_state()[1].copy()
         data = digest(simulate_gep(50, 200))
-        np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
-        np.random.seed(2)  # noqa: NPY002
+        np.testing.assert_array_equal(before, np.random.get_state()[1])
+        np.random.seed(2)
         assert digest(simulate_gep(50, 200)) == data
 
     def test_cells_do_not_change_the_programs(self):

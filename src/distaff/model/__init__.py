@@ -1,9 +1,19 @@
 """Models: short classes, each a choice of parts."""
 
 from distaff.model.annotated_vae import AnnotatedVAE
+from distaff.model.autoencoder import Autoencoder
 from distaff.model.beta_vae import BetaVAE
+from distaff.model.factor_vae import FactorVAE
 from distaff.model.linear_vae import LinearVAE
 from distaff.model.program_vae import ProgramVAE
 from distaff.model.sparse_vae import SparseVAE
 
-__all__ = ["AnnotatedVAE", "BetaVAE", "LinearVAE", "ProgramVAE", "SparseVAE"]
+__all__ = [
+    "AnnotatedVAE",
+    "Autoencoder",
+    "BetaVAE",
+    "FactorVAE",
+    "LinearVAE",
+    "ProgramVAE",
+    "SparseVAE",
+]

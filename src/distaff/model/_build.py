@@ -18,6 +18,7 @@ from distaff.module import FactorModule
 from distaff.nn import (
     CellDispersion,
     CovariateSpec,
+    FixedDispersion,
     FixedLibrary,
     GeneDispersion,
     GroupDispersion,
@@ -38,7 +39,8 @@ __all__ = ["COUNT_LIKELIHOODS", "DataSpec", "ModelConfig", "build_module", "laye
 
 COUNT_LIKELIHOODS = ("nb", "zinb", "poisson")
 LIKELIHOODS = (*COUNT_LIKELIHOODS, "normal")
-DISPERSIONS = ("gene", "gene-batch", "gene-label", "gene-cell")
+DISPERSIONS = ("gene", "gene-batch", "gene-label", "gene-cell", "fixed")
+SQUARED_ERROR = 0.5**0.5  # standard deviation with which -log p is the squared error, up to a constant
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,15 @@ class ModelConfig:
         check_number("dropout_rate", self.dropout_rate, minimum=0, below=1)
         check_choice("likelihood", self.likelihood, LIKELIHOODS)
         check_choice("dispersion", self.dispersion, DISPERSIONS)
+        if self.dispersion == "fixed" and self.likelihood != "normal":
+            raise error("dispersion='fixed' must have likelihood='normal'", got=repr(self.likelihood))
+        no_density = self.latent.has_gate or self.latent.prior == "deterministic"
+        if self.objective.total_correlation and no_density:
+            raise error(
+                "total_correlation must be 0 for a latent without a density",
+                got=f"{self.objective.total_correlation} with prior={self.latent.prior!r}",
+                fix="dip and hsic work with any latent.",
+            )
 
     def _check_init(self) -> None:
         if self.init is None:
@@ -162,6 +173,8 @@ def _encoder(config: ModelConfig, data: DataSpec, widths: tuple[int, ...]) -> ML
 def _dispersion(config: ModelConfig, data: DataSpec) -> AbstractDispersion:
     if config.dispersion == "gene":
         return GeneDispersion(data.n_genes)
+    if config.dispersion == "fixed":
+        return FixedDispersion(SQUARED_ERROR)
     if config.dispersion == "gene-batch":
         return GroupDispersion(data.n_genes, data.covariates.n_batch, attrgetter("batch"))
     if config.dispersion == "gene-label":

@@ -25,6 +25,11 @@ class LoadingsMixin:
         extra += [f"Dense {i + 1}" for i in range(decoder.n_dense)]
         return [*named, *extra] if named else [f"Factor {i + 1}" for i in range(n_latent)]
 
+    @property
+    def has_gate(self: Any) -> bool:
+        """Whether latent dimensions are switched on and off by cell."""
+        return self._config.latent.has_gate
+
     def get_loadings(self: Any, centered: bool = False) -> pd.DataFrame:  # noqa: FBT001, FBT002 - scvi's style
         """Effect of one unit of each factor on the log expression of each gene.
 

@@ -117,7 +117,7 @@ class PosteriorMixin(RNASeqMixin, VAEMixin):
         TypeError
             If the latent has no gate.
         """
-        if not self._config.latent.has_gate:
+        if not self.has_gate:
             raise error(
                 "Inclusion probabilities must come from a latent with a gate",
                 got=f"prior={self._config.latent.prior!r}",

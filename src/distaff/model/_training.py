@@ -27,6 +27,8 @@ __all__ = ["TrainingMixin"]
 class TrainingMixin:
     """``train`` of all models."""
 
+    _learning_rate = 1e-3
+
     def train(
         self: Any,
         max_epochs: int | str | None = None,
@@ -38,7 +40,7 @@ class TrainingMixin:
         accelerator: str = "auto",
         devices: int | list[int] | str = "auto",
         early_stopping: bool = False,
-        lr: float = 1e-3,
+        lr: float | None = None,
         lr_schedule: Sequence[tuple[int, float]] | None = None,
         weight_decay: float = 1e-6,
         eps: float = 0.01,
@@ -68,7 +70,8 @@ class TrainingMixin:
             Stop when the validation value of the loss that is optimised no longer falls, once all
             schedules (KL warm-up, capacity) have finished.
         lr
-            Learning rate of Adam, where there is no ``lr_schedule``.
+            Learning rate of Adam, where there is no ``lr_schedule``; None for that of the model: 1e-3, but
+            5e-3 for :class:`~distaff.model.ProgramVAE`.
         lr_schedule
             Phases of (epochs, learning rate), such as ``((400, 1e-4), (200, 1e-5))``.
         weight_decay
@@ -120,7 +123,7 @@ class TrainingMixin:
         )
         plan = FactorTrainingPlan(
             self.module,
-            lr=lr if phases is None else phases(0),
+            lr=self._first_rate(lr, phases),
             phases=phases,
             weight_decay=weight_decay,
             eps=eps,
@@ -140,6 +143,11 @@ class TrainingMixin:
             self._take_start(split)
             self.module.train()  # a model that was loaded or trained before is in evaluation mode
             runner()
+
+    def _first_rate(self: Any, lr: float | None, phases: LearningRatePhases | None) -> float:
+        if phases is not None:
+            return phases(0)
+        return self._learning_rate if lr is None else lr
 
     def _data_splitter(self: Any, split: Split) -> DataSplitter:
         with warnings.catch_warnings():  # a run of one minibatch of two cells is what the user asked for

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from distaff._checks import check_choice
 from distaff.model._annotation import Annotation
 from distaff.model._base import FactorModel
 from distaff.model._build import ModelConfig, layer_widths
@@ -39,12 +40,17 @@ class AnnotatedVAE(FactorModel):
         Registry of a saved model, to build it without data; not for users.
     set_key
         Slot of ``varm`` with the gene sets.
+    latent
+        ``"normal"``: a stochastic encoder; ``"deterministic"``: the paper's autoencoder, with squared error
+        on log-normalised data when ``likelihood="normal"`` and ``dispersion="fixed"``.
     mask
         ``"soft"``: genes outside a set may enter it against the penalty; ``"hard"``: they cannot.
     n_sparse
         Number of further sparse factors.
     n_dense
         Number of further dense factors.
+    lambda_latent
+        Strength :math:`\lambda_0` of the squared length of a deterministic code.
     lambda_off_mask
         Strength :math:`\lambda_1` of the L1 penalty on genes outside their set.
     lambda_sparse
@@ -62,7 +68,8 @@ class AnnotatedVAE(FactorModel):
     likelihood
         ``"nb"``, ``"zinb"`` or ``"poisson"`` for counts; ``"normal"`` for real values.
     dispersion
-        One inverse dispersion a gene, or one a gene and batch, label or cell.
+        One inverse dispersion a gene, or one a gene and batch, label or cell; ``"fixed"`` makes a normal
+        likelihood the squared error.
     use_observed_lib_size
         Scale by the cell's total count; else learn the library size.
     encode_covariates
@@ -91,9 +98,11 @@ class AnnotatedVAE(FactorModel):
         registry: dict[str, Any] | None = None,
         *,
         set_key: str = "gene_sets",
+        latent: Literal["normal", "deterministic"] = "normal",
         mask: Literal["soft", "hard"] = "soft",
         n_sparse: int = 0,
         n_dense: int = 0,
+        lambda_latent: float = 0.1,
         lambda_off_mask: float = 1.0,
         lambda_sparse: float = 1.0,
         lambda_group: float = 0.5,
@@ -102,13 +111,15 @@ class AnnotatedVAE(FactorModel):
         n_layers: int = 1,
         dropout_rate: float = 0.1,
         likelihood: Literal["nb", "zinb", "poisson", "normal"] = "nb",
-        dispersion: Literal["gene", "gene-batch", "gene-label", "gene-cell"] = "gene",
+        dispersion: Literal["gene", "gene-batch", "gene-label", "gene-cell", "fixed"] = "gene",
         use_observed_lib_size: bool = True,
         encode_covariates: bool = False,
         beta: float = 1.0,
         kl_warmup_epochs: int | None = None,
     ) -> None:
         super().__init__(adata, registry)
+        check_choice("latent", latent, ("normal", "deterministic"))
+        latent_norm = lambda_latent if latent == "deterministic" else 0.0
         annotation = Annotation.of(adata, registry, set_key)
         decoder = DecoderConfig(
             "annotated",
@@ -128,9 +139,11 @@ class AnnotatedVAE(FactorModel):
                 use_observed_lib_size=use_observed_lib_size,
                 encode_covariates=encode_covariates,
                 init=init,
-                latent=LatentConfig("normal", len(annotation.names) + n_sparse + n_dense),
+                latent=LatentConfig(latent, len(annotation.names) + n_sparse + n_dense),
                 decoder=decoder,
-                objective=ObjectiveConfig(beta=beta, kl_warmup_epochs=kl_warmup_epochs),
+                objective=ObjectiveConfig(
+                    beta=beta, kl_warmup_epochs=kl_warmup_epochs, latent_norm=latent_norm
+                ),
             ),
             self._get_init_params(locals()),
             annotation,

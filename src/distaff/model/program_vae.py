@@ -35,7 +35,7 @@ class ProgramVAE(FactorModel):
     n_latent
         Number of programs.
     init
-        ``"nmf_kl"`` or ``"nmf"`` (Frobenius) of the log-normalised counts; None for a random start.
+        ``"nmf"`` (Frobenius) or ``"nmf_kl"`` of the log-normalised counts; None for a random start.
     gate
         Switch programs off and on by cell with a gate; else they are small or large.
     alpha
@@ -70,13 +70,15 @@ class ProgramVAE(FactorModel):
     True
     """
 
+    _learning_rate = 5e-3
+
     def __init__(
         self,
         adata: AnnData | None = None,
         registry: dict[str, Any] | None = None,
         *,
         n_latent: int = 10,
-        init: Literal["nmf", "nmf_kl"] | None = "nmf_kl",
+        init: Literal["nmf", "nmf_kl"] | None = "nmf",
         gate: bool = True,
         alpha: float | None = None,
         n_hidden: int = 128,

@@ -2,7 +2,12 @@
 
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.decoders import MLPDecoder
-from distaff.nn.dispersions import CellDispersion, GeneDispersion, GroupDispersion
+from distaff.nn.dispersions import (
+    CellDispersion,
+    FixedDispersion,
+    GeneDispersion,
+    GroupDispersion,
+)
 from distaff.nn.encoders import Log1p, MLPEncoder
 from distaff.nn.layers import MLP, CovariateLinear
 from distaff.nn.libraries import FixedLibrary, LearnedLibrary, ObservedLibrary
@@ -24,6 +29,7 @@ __all__ = [
     "Covariates",
     "Exponential",
     "ExponentialQuantile",
+    "FixedDispersion",
     "FixedLibrary",
     "GeneDispersion",
     "GroupDispersion",

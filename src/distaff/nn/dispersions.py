@@ -11,7 +11,13 @@ from torch import Tensor, nn
 from distaff.nn.covariates import Covariates
 from distaff.nn.tables import CategoryTable
 
-__all__ = ["AbstractDispersion", "CellDispersion", "GeneDispersion", "GroupDispersion"]
+__all__ = [
+    "AbstractDispersion",
+    "CellDispersion",
+    "FixedDispersion",
+    "GeneDispersion",
+    "GroupDispersion",
+]
 
 
 class AbstractDispersion(nn.Module):
@@ -79,3 +85,27 @@ class CellDispersion(AbstractDispersion):
         """Values of shape (..., cells, genes)."""
         del covariates
         return heads["dispersion"].exp()
+
+
+class FixedDispersion(AbstractDispersion):
+    r"""The same value for all genes, not learned.
+
+    As the standard deviation of a normal, :math:`\sqrt{1/2}` makes ``-log p`` the squared error plus a
+    constant.
+
+    Parameters
+    ----------
+    value
+        The value.
+    """
+
+    value: Tensor
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.register_buffer("value", torch.tensor([value]), persistent=False)
+
+    def forward(self, heads: dict[str, Tensor], covariates: Covariates) -> Tensor:
+        """Value of shape (1,)."""
+        del heads, covariates
+        return self.value

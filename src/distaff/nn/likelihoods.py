@@ -23,6 +23,9 @@ __all__ = [
 ]
 
 
+SMALLEST_RATE = 1e-8  # a softmax underflows to 0, of which the log of a Poisson rate is minus infinity
+
+
 class AbstractLikelihood(nn.Module):
     """``p(x | z)``; ``heads`` names the decoder outputs that it needs, ``is_count`` what ``x`` must be."""
 
@@ -122,7 +125,8 @@ class PoissonLikelihood(AbstractLikelihood):
         """Distribution over counts."""
         del covariates
         scale = self.link(heads["scale"])
-        return Poisson(rate=library.exp() * scale, scale=scale, validate_args=False)
+        rate = (library.exp() * scale).clamp(min=SMALLEST_RATE)
+        return Poisson(rate=rate, scale=scale, validate_args=False)
 
     def statistics(self, px: Poisson) -> dict[str, Tensor]:
         """Mean."""

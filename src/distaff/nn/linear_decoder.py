@@ -71,7 +71,8 @@ class AdditiveRate(AbstractRate):
 
     def forward(self, activity: Tensor) -> Tensor:
         """Logits whose exponential is ``expm1`` of the sum over factors, never below the floor."""
-        return torch.log(torch.expm1(activity) + RATE_FLOOR)
+        # log(expm1(a) + f) without the exponential of a large a
+        return activity + torch.log1p(-(1.0 - RATE_FLOOR) * torch.exp(-activity))
 
 
 class LinearDecoder(AbstractDecoder):

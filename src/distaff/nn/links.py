@@ -17,6 +17,7 @@ __all__ = ["AbstractLink", "Exponential", "ExponentialQuantile", "Identity", "Si
 N_NODES = 32  # Gauss-Hermite nodes: E[softplus(u)] is exact to 1e-7 for standard deviations up to 2
 N_DRAWS = 512  # pairs of antithetic draws for the mean on the simplex
 SIMPLEX_SEED = 0
+LARGEST_EXPONENT = 20.0  # a factor of half a billion is no expression any more, and float32 ends at 88
 
 
 class AbstractLink(nn.Module):
@@ -59,12 +60,12 @@ class Exponential(AbstractLink):
     """``z = exp(u)``: a log-normal latent."""
 
     def forward(self, u: Tensor) -> Tensor:
-        """``exp(u)``."""
-        return u.exp()
+        """``exp(u)``, where that is a float32."""
+        return u.clamp(max=LARGEST_EXPONENT).exp()
 
     def mean(self, q: Distribution) -> Tensor:
         """``exp(mu + sigma^2 / 2)``."""
-        return (q.mean + 0.5 * q.variance).exp()
+        return self(q.mean + 0.5 * q.variance)
 
 
 class ExponentialQuantile(AbstractLink):

@@ -3,6 +3,7 @@
 from distaff.tl.cluster_agreement import cluster_agreement
 from distaff.tl.disentanglement import disentanglement
 from distaff.tl.latent import latent
+from distaff.tl.loadings import loadings
 from distaff.tl.umap import umap
 
-__all__ = ["cluster_agreement", "disentanglement", "latent", "umap"]
+__all__ = ["cluster_agreement", "disentanglement", "latent", "loadings", "umap"]

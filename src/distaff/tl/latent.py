@@ -38,6 +38,8 @@ def latent(adata: AnnData, model: Any, *, key: str = DEFAULT_KEY, copy: bool = F
     None, or the copy. Writes
 
     - ``obsm["X_{key}"]``: (cells, factors) float32, posterior mean
+    - ``obsm["{key}_inclusion"]``: (cells, factors) float32, probability that a factor is on, where the
+      latent has a gate
     - ``uns["{key}"]["params"]``: model class, configuration, versions, seed
     - ``uns["{key}"]["history"]``: DataFrame (epochs, curves)
     - ``uns["{key}"]["kl_per_dimension"]``: DataFrame (epochs, dimensions) in nats, models of distaff only
@@ -69,6 +71,8 @@ def latent(adata: AnnData, model: Any, *, key: str = DEFAULT_KEY, copy: bool = F
         cell = adata.obs_names[int(np.argwhere(~np.isfinite(Z))[0, 0])]
         raise error("The latent must be finite", got=f"a missing or infinite value for cell {cell!r}")
     adata.obsm[slots.latent] = Z
+    if getattr(model, "has_gate", False):
+        adata.obsm[slots.inclusion] = model.get_inclusion_probability(adata)
     adata.uns[slots.uns] = {**adata.uns.get(slots.uns, {}), slots.params: _params(model), **_history(model)}
     return adata if copy else None
 

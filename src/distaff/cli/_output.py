@@ -1,0 +1,160 @@
+"""A folder of results that appears whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from distaff._checks import error, listing
+
+__all__ = ["RECORD", "check_apart", "check_target", "output_folder", "write_record"]
+
+RECORD = "run.json"  # what was run, and the files it wrote: --overwrite deletes no others
+PACKAGES = ("distaff", "scvi-tools", "torch", "anndata", "scanpy")
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Check that ``target`` can be written, and replaced if it is there.
+
+    Raises
+    ------
+    ValueError
+        If it is no folder, holds results without ``overwrite``, or holds files that distaff did not write.
+    """
+    if not target.parent.is_dir():
+        raise error(
+            "--output must lie in an existing folder", got=repr(str(target)), fix=f"Create {target.parent}."
+        )
+    if not os.access(target.parent, os.W_OK):
+        raise error("--output must lie in a folder that can be written", got=repr(str(target)))
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise error("--output must be a folder", got=f"the file {str(target)!r}")
+    if target.is_mount() or Path.cwd().is_relative_to(target):
+        fix = "Name a folder inside it."
+        raise error("--output must be a folder that can be replaced", got=repr(str(target)), fix=fix)
+    if not any(target.iterdir()):
+        return
+    if not overwrite:
+        fix = "Choose another folder, or pass --overwrite."
+        raise error("--output must be a new or empty folder", got=repr(str(target)), fix=fix)
+    foreign = sorted(_files(target) - _recorded(target))
+    if foreign:
+        raise error(
+            f"--overwrite must replace nothing but what distaff wrote, and {str(target)!r} holds other files",
+            got=listing(foreign),
+            fix="Move them, or choose another folder.",
+        )
+
+
+def check_apart(data: Path, target: Path) -> None:
+    """Check that replacing ``target`` does not delete the input.
+
+    Raises
+    ------
+    ValueError
+        If ``data`` lies in ``target``.
+    """
+    if data.resolve().is_relative_to(target):
+        raise error("--output must not hold the input", got=f"{str(data)!r} in {str(target)!r}")
+
+
+@contextmanager
+def output_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Folder to write into; it becomes ``target`` at the end, or vanishes if anything is raised.
+
+    Parameters
+    ----------
+    target
+        Where the results shall be.
+    overwrite
+        Replace results that are there, at the very end.
+
+    Yields
+    ------
+    An empty folder beside ``target``.
+    """
+    partial = _sibling(target, "partial")
+    partial.mkdir()
+    try:
+        yield partial
+        _sync(partial)
+        _put_in_place(partial, target, overwrite=overwrite)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def write_record(folder: Path, command: str, arguments: Mapping[str, Any]) -> None:
+    """Write what was run, with which versions, and the files of ``folder``."""
+    record = {
+        "command": command,
+        "arguments": dict(arguments),
+        "versions": {package: version(package) for package in PACKAGES},
+        "files": sorted(_files(folder) | {RECORD}),
+    }
+    (folder / RECORD).write_text(json.dumps(record, indent=2, default=str) + "\n")
+
+
+def _sibling(target: Path, suffix: str) -> Path:
+    """Name in the same folder, hence on the same disk: renaming is then one step."""
+    return target.with_name(f".{target.name}.{uuid4().hex[:8]}.{suffix}")
+
+
+def _put_in_place(partial: Path, target: Path, *, overwrite: bool) -> None:
+    if not overwrite or not target.exists():
+        partial.rename(target)  # fails if results have appeared there meanwhile
+        _sync_folder(target.parent)
+        return
+    check_target(target, overwrite=True)  # again: files may have been added during the run
+    old = _sibling(target, "old")
+    target.rename(old)
+    try:
+        partial.rename(target)
+    except BaseException:
+        old.rename(target)
+        raise
+    _sync_folder(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+
+
+def _recorded(folder: Path) -> set[str]:
+    """Files that an earlier run wrote; none where its record is missing or is not ours."""
+    try:
+        record = json.loads((folder / RECORD).read_text())
+        return set(record["files"]) if "distaff" in record["versions"] else set()
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def _sync(folder: Path) -> None:
+    """Have the disk hold all of ``folder`` before it gets its name."""
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            _sync_folder(path)
+        else:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows cannot open a folder
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,61 @@
+"""What the command says: its own lines on stderr, and nothing of other libraries' chatter."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import distaff
+from distaff.cli._errors import one_line
+
+__all__ = ["log", "quiet", "show_progress"]
+
+CHATTY = (
+    "lightning",
+    "lightning.pytorch",
+    "lightning.fabric",
+    "pytorch_lightning",
+    "scvi",
+    "scanpy",
+    "jax",
+    "pyro",
+)
+OURS = Path(distaff.__file__).parent
+
+
+def log(message: str) -> None:
+    """Say ``message`` on stderr: stdout is for the results."""
+    print(f"distaff: {message}", file=sys.stderr, flush=True)
+
+
+def show_progress() -> bool:
+    """Whether somebody watches: in a file, bars are a mess."""
+    return sys.stderr.isatty()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence other libraries, and send what they print to stderr; our own warnings become one line each."""
+    levels = {name: logging.getLogger(name).level for name in CHATTY}
+    os.environ.setdefault("TQDM_MININTERVAL", "0.5")
+    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+        warnings.simplefilter("default")
+        warnings.showwarning = _show_ours  # type: ignore[assignment]
+        for name in CHATTY:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)
+
+
+def _show_ours(message: Warning | str, category: type[Warning], filename: str, *_: Any) -> None:
+    if issubclass(category, UserWarning) and Path(filename).is_relative_to(OURS):
+        log(f"warning: {one_line(Warning(message))}")

@@ -1,0 +1,143 @@
+import json
+import shutil
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+
+import distaff as ds
+from distaff.cli import main
+
+
+@pytest.fixture(scope="module")
+def done(cells, tmp_path_factory):
+    """Folder of one run on 25 of the 40 genes, with the input beside it."""
+    folder = tmp_path_factory.mktemp("fit")
+    cells.write_h5ad(folder / "cells.h5ad")
+    options = (
+        "--model beta --layer counts --batch-key batch --categorical-covariate-keys condition "
+        "--continuous-covariate-keys age --factors condition,cell_type,age --n-top-genes 25 --n-latent 4 "
+        "--beta 2 --lr 0.01 --batch-size 32 --max-epochs 3 --seed 7 --accelerator cpu"
+    )
+    code = main(["fit", str(folder / "cells.h5ad"), *options.split(), "--output", str(folder / "out")])
+    assert code == 0
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def result(done):
+    return anndata.read_h5ad(done / "adata.h5ad")
+
+
+def test_folder_holds_all_and_nothing_else(done):
+    files = {path.relative_to(done).as_posix() for path in done.rglob("*") if path.is_file()}
+    figures = {f"figures/{name}.png" for name in ("history", "disentanglement", "latent")}
+    tables = {"scores.csv", "cluster_agreement.csv", "run.json", "adata.h5ad"}
+    assert files == figures | tables | {"model/model.pt"}
+    assert sorted(path.name for path in done.parent.iterdir()) == ["cells.h5ad", "out"]
+
+
+def test_input_is_kept(result, cells):
+    assert result.shape == cells.shape
+    assert (result.X != cells.X).nnz == 0
+    assert result.uns["note"] == "mine"
+    np.testing.assert_array_equal(result.obsm["X_pca"], cells.obsm["X_pca"])
+    assert list(result.obs) == list(cells.obs)
+    np.testing.assert_array_equal(result.obs["cell_type"].isna(), cells.obs["cell_type"].isna())
+
+
+def test_slots(result):
+    assert result.obsm["X_distaff"].shape == (120, 4)
+    assert result.obsm["X_distaff_umap"].shape == (120, 2)
+    assert result.var["distaff_genes"].sum() == 25
+    assert set(result.uns["distaff"]) >= {"params", "history", "disentanglement", "cluster_agreement"}
+    assert result.uns["distaff"]["params"]["beta"] == 2
+
+
+def test_first_label_keeps_its_agreement(result):
+    assert result.uns["distaff"]["cluster_agreement"]["params"]["label_key"] == "condition"
+
+
+def test_missing_labels_are_left_out_of_the_scores(result):
+    factors = result.uns["distaff"]["disentanglement"]["factors"]
+    assert factors.loc["condition", ["n_cells", "n_missing"]].tolist() == [120, 0]
+    assert factors.loc["cell_type: B", ["n_cells", "n_missing"]].tolist() == [108, 12]
+
+
+def test_tables(done):
+    scores = pd.read_csv(done / "scores.csv", index_col="factor")
+    assert {"condition", "cell_type: T/NK", "age"} <= set(scores.index)
+    assert np.isfinite(scores.loc["condition", "max_spearman"])
+    agreement = pd.read_csv(done / "cluster_agreement.csv")
+    assert list(agreement["label"].unique()) == ["condition", "cell_type"]
+
+
+def test_model_loads_and_gives_the_same_latent(done, result):
+    adata = result[:, result.var["distaff_genes"]].copy()
+    model = ds.model.BetaVAE.load(str(done / "model"), adata=adata, accelerator="cpu")
+    np.testing.assert_allclose(
+        model.get_latent_representation(), result.obsm["X_distaff"], rtol=1e-5, atol=1e-6
+    )
+    assert model.module.objective is not None
+    assert model.seed_ == 7
+
+
+def test_record(done):
+    record = json.loads((done / "run.json").read_text())
+    assert record["command"] == "fit"
+    assert record["arguments"]["factors"] == ["condition", "cell_type", "age"]
+    assert record["versions"]["distaff"] == ds.__version__
+
+
+def test_says_what_it_does_on_stderr_and_reports_on_stdout(write, fit, capfd):
+    assert fit(write(), "--factors", "condition") == 0
+    out, err = capfd.readouterr()
+    assert out.startswith("Scores of single dimensions")
+    assert "Written to" in out
+    assert "modelling all 40 genes" in err
+    assert all(line.startswith("distaff: ") for line in err.splitlines())
+
+
+def test_without_factors_there_are_no_scores(write, fit, tmp_path):
+    assert fit(write()) == 0
+    assert not (tmp_path / "out" / "scores.csv").exists()
+    assert [path.name for path in (tmp_path / "out" / "figures").iterdir()] == ["history.png"]
+
+
+def test_factor_of_numbers_only_has_no_clusters(write, fit, tmp_path):
+    assert fit(write(), "--factors", "age,X_pca") == 0
+    assert (tmp_path / "out" / "scores.csv").exists()
+    assert not (tmp_path / "out" / "cluster_agreement.csv").exists()
+
+
+def test_same_seed_same_latent(write, fit, tmp_path):
+    latents = []
+    for name in ("a", "b"):
+        assert fit(write(), "--n-top-genes", "0") == 0
+        shutil.move(tmp_path / "out", tmp_path / name)
+        latents.append(anndata.read_h5ad(tmp_path / name / "adata.h5ad").obsm["X_distaff"])
+    np.testing.assert_array_equal(*latents)
+
+
+def test_second_model_under_another_key(write, fit, tmp_path):
+    assert fit(write()) == 0
+    first = str(shutil.move(tmp_path / "out", tmp_path / "first"))
+    assert fit(f"{first}/adata.h5ad", "--key", "second", "--seed", "1") == 0
+    both = anndata.read_h5ad(tmp_path / "out" / "adata.h5ad")
+    assert {"X_distaff", "X_second"} <= set(both.obsm)
+
+
+def test_same_key_again_leaves_nothing_of_the_first_model(write, fit, tmp_path):
+    assert fit(write(), "--factors", "condition") == 0
+    first = str(shutil.move(tmp_path / "out", tmp_path / "first"))
+    assert fit(f"{first}/adata.h5ad") == 0
+    assert "disentanglement" not in anndata.read_h5ad(tmp_path / "out" / "adata.h5ad").uns["distaff"]
+
+
+def test_real_values_with_the_normal_likelihood(write, fit, capsys):
+    def log_normalise(adata):
+        adata.X = adata.X.log1p()
+
+    assert fit(write(log_normalise), "--likelihood", "normal") == 0
+    assert "modelling all 40 genes" in capsys.readouterr().err

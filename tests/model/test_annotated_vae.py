@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+
+import distaff as ds
+from distaff.model import AnnotatedVAE
+
+FAST = {"seed": 0, "batch_size": 64, "accelerator": "cpu", "enable_progress_bar": False}
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    """Simulated programs as gene sets, with two random sets that mean nothing."""
+    adata = ds.datasets.simulate_gep(600, 300, random_state=0)
+    effects = adata.varm["program_effects"]
+    sets = {name: adata.var_names[effects[name] > 1.5] for name in effects}
+    rng = np.random.default_rng(0)
+    sets |= {f"random {i}": rng.choice(adata.var_names, 15, replace=False) for i in range(2)}
+    ds.pp.gene_sets(adata, {name: list(genes) for name, genes in sets.items()}, min_genes=3)
+    AnnotatedVAE.setup_anndata(adata)
+    return adata
+
+
+@pytest.fixture(scope="module")
+def model(simulated):
+    model = AnnotatedVAE(simulated, n_sparse=1, n_dense=1, init="nmf")
+    model.train(60, **FAST)
+    return model
+
+
+def test_zeros_are_exact_and_survive_saving(model, simulated, tmp_path):
+    loadings = model.get_loadings().to_numpy()
+    mask = simulated.varm["gene_sets"].to_numpy() != 0
+    outside = loadings[:, : mask.shape[1]][~mask]
+    assert (outside == 0.0).mean() > 0.95
+    model.save(tmp_path / "model")
+    loaded = AnnotatedVAE.load(tmp_path / "model", adata=False)
+    assert np.array_equal(loaded.get_loadings().to_numpy() == 0, loadings == 0)
+    assert loaded.factor_names == model.factor_names
+    assert np.array_equal(loaded.get_latent_representation(simulated), model.get_latent_representation())
+
+
+def test_zeros_are_exact_after_every_step(simulated, monkeypatch):
+    from distaff.train import FactorTrainingPlan
+
+    shares = []
+    step = FactorTrainingPlan.optimizer_step
+
+    def record(self, *args, **kwargs):
+        step(self, *args, **kwargs)
+        decoder = self.module.decoder
+        outside = decoder.weights.raw[decoder.l1 > 0]
+        small = (outside != 0) & (outside.abs() < 1e-12)
+        assert not small.any()
+        shares.append(float((outside == 0).float().mean()))
+
+    monkeypatch.setattr(FactorTrainingPlan, "optimizer_step", record)
+    model = AnnotatedVAE(simulated)
+    model.train(2, **FAST)
+    assert len(shares) == model.module.objective.step
+    assert shares[0] > 0.5
+
+
+def test_terms(model, simulated):
+    terms = model.get_terms()
+    mask = simulated.varm["gene_sets"].to_numpy() != 0
+    n_sets = mask.shape[1]
+    assert list(terms["kind"]) == ["annotated"] * n_sets + ["sparse", "dense"]
+    loadings = model.get_loadings().to_numpy()
+    assert np.array_equal(terms["n_genes"], (loadings != 0).sum(0))
+    assert np.array_equal(terms["n_kept"] + terms["n_added"], terms["n_genes"])
+    assert np.array_equal((terms["n_kept"] + terms["n_dropped"])[:n_sets], mask.sum(0))
+    np.testing.assert_allclose(terms["l2_norm"], np.linalg.norm(loadings, axis=0), rtol=1e-5)
+    assert set(terms["direction"]) <= {-1, 1}
+    assert model.active_terms == terms.index[terms["active"]].to_list()
+
+
+def test_true_programs_outweigh_random_sets(model):
+    norm = model.get_terms()["l2_norm"]
+    programs = norm[[name for name in norm.index if name.startswith(("identity", "activity"))]]
+    assert programs.median() > 2 * norm[["random 0", "random 1"]].max()
+
+
+def test_a_factor_follows_its_program(model, simulated):
+    Z = model.get_latent_representation()
+    usage = simulated.obsm["program_usage"]
+    scores = ds.metrics.max_spearman(Z, usage)
+    assert scores.value > 0.55
+
+
+def test_group_lasso_switches_terms_off(simulated):
+    model = AnnotatedVAE(simulated, lambda_group=30.0)
+    model.train(10, **FAST)
+    assert len(model.active_terms) < len(model.factor_names)
+    off = model.get_terms().query("~active")
+    assert (off["l2_norm"] == 0).all()
+    assert np.isfinite(model.get_latent_representation()).all()
+
+
+def test_a_hard_mask_keeps_the_annotation(simulated):
+    model = AnnotatedVAE(simulated, mask="hard", n_dense=1)
+    model.train(2, **FAST)
+    mask = simulated.varm["gene_sets"].to_numpy() != 0
+    loadings = model.get_loadings().to_numpy()
+    assert (loadings[:, : mask.shape[1]][~mask] == 0).all()
+    assert (loadings[:, -1] != 0).any()
+
+
+def test_the_papers_autoencoder(simulated):
+    adata = simulated.copy()
+    adata.layers["log1p"] = adata.X.multiply(1e4 / adata.X.sum(axis=1)).tocsr().log1p()
+    AnnotatedVAE.setup_anndata(adata, layer="log1p", allow_non_integer=True)
+    model = AnnotatedVAE(adata, latent="deterministic", likelihood="normal", dispersion="fixed")
+    model.train(5, **FAST)
+    assert "loss_latent_norm_train" in model.history
+    fit = model.history["reconstruction_loss_train"].iloc[:, 0]
+    assert fit.iloc[-1] < fit.iloc[0]
+    assert np.array_equal(model.get_latent_representation(), model.get_latent_representation())
+    assert (model.get_loadings() == 0).to_numpy().any()
+
+
+def test_missing_gene_sets(make_adata):
+    adata = make_adata()
+    AnnotatedVAE.setup_anndata(adata)
+    with pytest.raises(
+        KeyError, match=r"set_key must name a table of gene sets .*, got 'gene_sets'. Run distaff.pp"
+    ):
+        AnnotatedVAE(adata)
+
+
+def test_an_empty_set(make_adata):
+    import pandas as pd
+
+    adata = make_adata()
+    adata.varm["gene_sets"] = pd.DataFrame({"full": 1.0, "none": 0.0}, index=adata.var_names)
+    AnnotatedVAE.setup_anndata(adata)
+    with pytest.raises(ValueError, match="must have genes, got 1 empty sets: 'none'"):
+        AnnotatedVAE(adata)
