@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from distaff.model import AnnotatedVAE, BetaVAE, LinearVAE, ProgramVAE, SparseVAE
+from distaff.model import AnnotatedVAE, BetaVAE, FactorVAE, LinearVAE, ProgramVAE, SparseVAE
 
 FAST = {"seed": 0, "batch_size": 32, "accelerator": "cpu", "enable_progress_bar": False}
 KEYS = {
@@ -151,6 +151,8 @@ def test_minified_data_can_be_a_reference(make_model, make_adata):
 def test_refusals(make_model, make_adata):
     with pytest.raises(ValueError, match="library size must be observed to minify data, got a learned one"):
         make_model(n_latent=3, use_observed_lib_size=False).minify_adata()
+    with pytest.raises(TypeError, match="must be normal or a spike and slab to minify data, got Point"):
+        make_model(FactorVAE, prior="deterministic", n_latent=3).minify_adata()
     model = make_model(n_latent=3)
     with pytest.raises(ValueError, match="minified_data_type must be one of"):
         model.minify_adata("counts")

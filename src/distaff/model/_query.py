@@ -76,17 +76,17 @@ class QueryMixin:
         Examples
         --------
         >>> import distaff as ds
-        >>> adata = ds.datasets.simulate_gep(200, 100, random_state=0)
-        >>> adata.obs["batch"] = ["old"] * 100 + ["new"] * 100
-        >>> reference = adata[:100].copy()
+        >>> adata = ds.datasets.simulate_gep(100, 200, random_state=0)
+        >>> adata.obs["batch"] = ["old"] * 60 + ["new"] * 40
+        >>> reference = adata[:60].copy()
         >>> ds.model.BetaVAE.setup_anndata(reference, batch_key="batch")
         >>> model = ds.model.BetaVAE(reference, n_latent=4)
         >>> fast = {"seed": 0, "accelerator": "cpu", "enable_progress_bar": False}
         >>> model.train(2, **fast)
-        >>> query = ds.model.BetaVAE.load_query_data(adata[100:], model, accelerator="cpu")
+        >>> query = ds.model.BetaVAE.load_query_data(adata[60:].copy(), model, accelerator="cpu")
         >>> query.train(2, **fast)
         >>> query.get_latent_representation().shape
-        (100, 4)
+        (40, 4)
         """
         _, _, torch_device = parse_device_args(
             accelerator=accelerator, devices=device, return_device="torch", validate_single_device=True
