@@ -81,8 +81,15 @@ def test_quiet_shows_our_warnings_only(capsys):
         log("said")
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.splitlines() == ["chatter", "distaff: warning: ours", "distaff: said"]
+    assert err.splitlines() == ["distaff: warning: ours", "distaff: said"]
     assert logging.getLogger("lightning.pytorch").level == level
+
+
+def test_bars_go_to_a_watched_stderr(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with quiet():
+        print("bar")
+    assert capsys.readouterr() == ("", "bar\n")
 
 
 def test_table_with_text_and_gaps():

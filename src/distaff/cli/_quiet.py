@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,15 @@ def show_progress() -> bool:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence other libraries, and send what they print to stderr; our own warnings become one line each."""
+    """Silence other libraries; our own warnings become one line each.
+
+    What others print goes to stderr if somebody watches, for the bars, and nowhere if not.
+    """
     levels = {name: logging.getLogger(name).level for name in CHATTY}
-    os.environ.setdefault("TQDM_MININTERVAL", "0.5")
-    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+    with ExitStack() as stack:
+        chatter = sys.stderr if show_progress() else stack.enter_context(Path(os.devnull).open("w"))
+        stack.enter_context(redirect_stdout(chatter))
+        stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("default")
         warnings.showwarning = _show_ours  # type: ignore[assignment]
         for name in CHATTY:

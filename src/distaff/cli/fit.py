@@ -138,7 +138,9 @@ def _store_latent(adata: AnnData, model: Any, key: str) -> None:
     """Put into ``adata``, which has all genes, what ``tl.latent`` writes for those of the model."""
     ds.tl.latent(model.adata, model, key=key)
     slots = Slots(key)
-    adata.obsm[slots.latent] = model.adata.obsm[slots.latent]
+    for slot in (slots.latent, slots.inclusion):
+        if slot in model.adata.obsm:
+            adata.obsm[slot] = model.adata.obsm[slot]
     adata.uns[slots.uns] = model.adata.uns[slots.uns]
 
 

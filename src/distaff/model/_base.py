@@ -6,24 +6,23 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from anndata import AnnData
 from scvi import REGISTRY_KEYS
 from torch import Tensor
 
-from distaff._compat import categories_per_covariate, registered_genes
+from distaff._compat import categories_per_covariate
 from distaff.model._annotation import Annotation
 from distaff.model._build import COUNT_LIKELIHOODS, DataSpec, ModelConfig, build_module
 from distaff.model._loadings import LoadingsMixin
-from distaff.model._minified import MinifiedMixin, has_no_counts
+from distaff.model._minified import MinifiedMixin
 from distaff.model._posterior import PosteriorMixin
 from distaff.model._query import QueryMixin
-from distaff.model._setup import SetupMixin, check_genes, check_setup_columns
+from distaff.model._setup import SetupMixin
 from distaff.model._start import Start, factorise, log_normalise
 from distaff.model._training import TrainingMixin
 from distaff.model._warm_start import set_decoder, target_scores, teach_encoder
 from distaff.nn import CovariateSpec
 from distaff.nn.scheduled import Scheduled
-from distaff.pp.check_counts import check_counts, check_non_negative
+from distaff.pp.check_counts import check_non_negative
 from distaff.train import Split, draw_seed, isolated_rng
 
 __all__ = ["FactorModel"]
@@ -133,18 +132,6 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Quer
         arguments = self.init_params_["non_kwargs"]
         parts = ", ".join(f"{name}={value!r}" for name, value in arguments.items() if value is not None)
         return f"{type(self).__name__} with {parts}"
-
-    def _validate_anndata(self, adata: AnnData | None = None, copy_if_view: bool = True) -> AnnData:  # noqa: FBT001, FBT002
-        """Check another AnnData as thoroughly as the first one before the setup is transferred to it."""
-        if adata is not None and adata is not self.adata:
-            check_genes(adata, registered_genes(self.registry_))
-            self._check_minified_alike(adata)
-            if not adata.is_view:  # scvi-tools makes a view an AnnData of its own, in place
-                setup = self.registry_["setup_args"]
-                if not has_no_counts(adata):
-                    check_counts(adata, layer=setup["layer"], allow_non_integer=setup["allow_non_integer"])
-                check_setup_columns(adata, setup)
-        return super()._validate_anndata(adata, copy_if_view)
 
 
 def _gene_means(counts: Any) -> np.ndarray:

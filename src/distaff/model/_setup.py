@@ -111,6 +111,18 @@ class SetupMixin:
         manager.register_fields(adata, **kwargs)
         cls.register_manager(manager)  # type: ignore[attr-defined]
 
+    def _validate_anndata(self: Any, adata: AnnData | None = None, copy_if_view: bool = True) -> AnnData:  # noqa: FBT001, FBT002 - scvi's signature
+        """Check another AnnData as thoroughly as the first one before the setup is transferred to it."""
+        if adata is not None and adata is not self.adata:
+            check_genes(adata, registered_genes(self.registry_))
+            self._check_minified_alike(adata)
+            if not adata.is_view:  # scvi-tools makes a view an AnnData of its own, in place
+                setup = self.registry_["setup_args"]
+                if not has_no_counts(adata):
+                    check_counts(adata, layer=setup["layer"], allow_non_integer=setup["allow_non_integer"])
+                check_setup_columns(adata, setup)
+        return super()._validate_anndata(adata, copy_if_view)  # type: ignore[misc]
+
 
 def check_genes(adata: AnnData, genes: np.ndarray) -> None:
     """Check that ``adata`` has the genes of the model, in its order.

@@ -11,6 +11,7 @@ from scvi.dataloaders import DataSplitter
 
 from distaff._checks import check_int
 from distaff.train import (
+    MOST_EPOCHS,
     FactorTrainingPlan,
     FactorTrainRunner,
     LearningRatePhases,
@@ -28,6 +29,7 @@ class TrainingMixin:
     """``train`` of all models."""
 
     _learning_rate = 1e-3
+    _most_epochs = MOST_EPOCHS
 
     def train(
         self: Any,
@@ -53,7 +55,8 @@ class TrainingMixin:
         ----------
         max_epochs
             Number of epochs. None takes those of ``lr_schedule`` or, without one, scvi-tools' heuristic
-            (400, fewer above 20,000 cells); ``"1e6/N"`` is the rule of :cite:t:`Svensson20`.
+            (400, fewer above 20,000 cells; a quarter of it for :class:`~distaff.model.ProgramVAE`, which
+            starts near its end); ``"1e6/N"`` is the rule of :cite:t:`Svensson20`.
         batch_size
             Cells a minibatch. A last minibatch of fewer than three cells is left out of its epoch.
         train_size
@@ -108,7 +111,7 @@ class TrainingMixin:
         self._check_not_minified()
         self._check_trainable()
         phases = None if lr_schedule is None else LearningRatePhases(lr_schedule)
-        n_epochs = number_of_epochs(max_epochs, self.adata.n_obs, phases)
+        n_epochs = number_of_epochs(max_epochs, self.adata.n_obs, phases, most=self._most_epochs)
         if seed is not None:
             check_int("seed", seed, minimum=0)
             self._draw_weights(seed)

@@ -71,6 +71,7 @@ class ProgramVAE(FactorModel):
     """
 
     _learning_rate = 5e-3
+    _most_epochs = 100  # longer training lets the axes drift from those that NMF found
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
-"""The one module that composes the parts."""
+"""The module that composes the parts, and the one of f-scLVM in Pyro."""
 
 from distaff.module.factor_module import FactorModule
+from distaff.module.fsclvm import ClosedFormELBO, FSCLVMModule
 
-__all__ = ["FactorModule"]
+__all__ = ["ClosedFormELBO", "FSCLVMModule", "FactorModule"]

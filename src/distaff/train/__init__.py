@@ -1,17 +1,20 @@
 """Training: the plan, its runner, data splits, learning-rate phases, isolated random numbers."""
 
-from distaff.train.epochs import number_of_epochs
+from distaff.train.epochs import MOST_EPOCHS, number_of_epochs
 from distaff.train.phases import LearningRatePhases
 from distaff.train.plan import DivergenceError, FactorTrainingPlan
 from distaff.train.random import draw_seed, isolated_rng, seeded
 from distaff.train.runner import FactorTrainRunner
 from distaff.train.split import Split, split_cells
+from distaff.train.svi import SVIPlan
 
 __all__ = [
+    "MOST_EPOCHS",
     "DivergenceError",
     "FactorTrainRunner",
     "FactorTrainingPlan",
     "LearningRatePhases",
+    "SVIPlan",
     "Split",
     "draw_seed",
     "isolated_rng",

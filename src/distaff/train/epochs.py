@@ -8,13 +8,24 @@ from distaff._checks import check_int, error
 from distaff._compat import get_max_epochs_heuristic
 from distaff.train.phases import LearningRatePhases
 
-__all__ = ["SVENSSON_RULE", "number_of_epochs"]
+__all__ = ["MOST_EPOCHS", "SVENSSON_RULE", "number_of_epochs"]
 
 SVENSSON_RULE = "1e6/N"
 
 
-def number_of_epochs(max_epochs: int | str | None, n_cells: int, phases: LearningRatePhases | None) -> int:
+MOST_EPOCHS = 400  # scvi-tools' for up to 20,000 cells
+
+
+def number_of_epochs(
+    max_epochs: int | str | None,
+    n_cells: int,
+    phases: LearningRatePhases | None,
+    *,
+    most: int = MOST_EPOCHS,
+) -> int:
     """Epochs of a run: as asked, by rule, those of the learning-rate phases, or scvi-tools' heuristic.
+
+    The heuristic gives ``most`` epochs up to 20,000 cells, and fewer above.
 
     Examples
     --------
@@ -26,7 +37,7 @@ def number_of_epochs(max_epochs: int | str | None, n_cells: int, phases: Learnin
             raise error(f"max_epochs must be a number, None or {SVENSSON_RULE!r}", got=repr(max_epochs))
         return max(1, ceil(1e6 / n_cells))
     if max_epochs is None:
-        return get_max_epochs_heuristic(n_cells) if phases is None else phases.n_epochs
+        return get_max_epochs_heuristic(n_cells, epochs_cap=most) if phases is None else phases.n_epochs
     max_epochs = check_int("max_epochs", max_epochs, minimum=1)
     if phases is not None and max_epochs != phases.n_epochs:
         raise error(
