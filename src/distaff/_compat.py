@@ -6,9 +6,20 @@ from typing import Any
 
 import numpy as np
 from scvi import REGISTRY_KEYS
+from scvi.data._constants import _ADATA_MINIFY_TYPE_UNS_KEY as MINIFY_TYPE_SLOT
+from scvi.data._constants import _SCVI_UUID_KEY as UUID_SLOT
+from scvi.data._constants import ADATA_MINIFY_TYPE
 from scvi.model._utils import get_max_epochs_heuristic, parse_device_args
 
-__all__ = ["categories_per_covariate", "get_max_epochs_heuristic", "parse_device_args", "registered_genes"]
+__all__ = [
+    "ADATA_MINIFY_TYPE",
+    "MINIFY_TYPE_SLOT",
+    "UUID_SLOT",
+    "categories_per_covariate",
+    "get_max_epochs_heuristic",
+    "parse_device_args",
+    "registered_genes",
+]
 
 
 def registered_genes(registry: dict[str, Any]) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DEFAULT_KEY", "SIMULATION", "SimulationSlots", "Slots"]
+__all__ = ["DEFAULT_KEY", "MINIFIED", "SIMULATION", "MinifiedSlots", "SimulationSlots", "Slots"]
 
 DEFAULT_KEY = "distaff"
 
@@ -52,6 +52,19 @@ class Slots:
     kl_per_dimension = "kl_per_dimension"
     disentanglement = "disentanglement"
     cluster_agreement = "cluster_agreement"
+
+
+@dataclass(frozen=True)
+class MinifiedSlots:
+    """Slots in which a model keeps the posterior of each cell in place of its counts."""
+
+    mean: str = "_scvi_latent_qzm"  # obsm: (cells, dimensions), mean of u; scvi-tools looks for this name
+    variance: str = "_scvi_latent_qzv"  # obsm: (cells, dimensions), variance of u; this one too
+    gate_logits: str = "_distaff_gate_logits"  # obsm: (cells, dimensions), logit of the inclusion probability
+    library: str = "_scvi_observed_lib_size"  # obs: total count
+
+
+MINIFIED = MinifiedSlots()
 
 
 @dataclass(frozen=True)

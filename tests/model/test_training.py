@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 import scvi
 import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import CSVLogger
 
 from distaff.model import BetaVAE
 from distaff.train import DivergenceError
@@ -75,6 +77,16 @@ def test_a_second_run_goes_on(adata):
     # a line from 0.1 to 5 over 9 steps, at the end of each epoch of three
     expected = 0.1 + 4.9 * np.array([3, 6, 9, 9, 9]) / 9
     np.testing.assert_allclose(model.history["schedule_capacity"].iloc[:, 0], expected, rtol=1e-5)
+
+
+def test_a_second_run_is_in_training_mode(adata):
+    model = small(adata)
+    model.train(1, seed=0, **FAST)
+    model.get_latent_representation()  # leaves the module in evaluation mode
+    before = model.module.encoder.body.norms[0].running_mean.clone()
+    model.train(1, seed=0, **FAST)
+    assert not torch.equal(model.module.encoder.body.norms[0].running_mean, before)
+    assert not model.module.training
 
 
 def test_the_step_counter_survives_saving(adata, tmp_path):
@@ -229,3 +241,34 @@ def test_training_needs_data(adata, tmp_path):
     loaded = BetaVAE.load(tmp_path / "model", adata=False)
     with pytest.raises(ValueError, match="no data to train on"):
         loaded.train(1, **FAST)
+
+
+class Watch(Callback):
+    """What a tuner reads after every validation."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_validation_end(self, trainer, pl_module):
+        self.seen.append({name: float(value) for name, value in trainer.callback_metrics.items()})
+
+
+def test_what_a_tuner_passes_to_train(adata, tmp_path):
+    watch = Watch()
+    model = small(adata)
+    model.train(
+        max_epochs=2,
+        accelerator="cpu",
+        devices="auto",
+        check_val_every_n_epoch=1,
+        enable_progress_bar=False,
+        enable_checkpointing=False,
+        logger=CSVLogger(tmp_path),
+        callbacks=[watch],
+        batch_size=32,
+        seed=0,
+    )
+    assert len([seen for seen in watch.seen if "validation_loss" in seen]) == 2
+    assert {"elbo_validation", "reconstruction_loss_validation"} <= watch.seen[-1].keys()
+    assert all(np.isfinite(value) for value in watch.seen[-1].values())
+    assert model.is_trained_

@@ -18,7 +18,7 @@ def copy_mlp(ours, theirs):
     """Copy weights of an scVI ``FCLayers``: one matrix there is features, continuous and one table a covariate here."""
     for linear, norm, layers in zip(ours.linears, ours.norms, theirs.fc_layers, strict=True):
         source, batch_norm = layers[0], layers[1]
-        tables = [table for table in linear.shift.categorical if len(table)]
+        tables = [table.rows for table in linear.shift.categorical if table.n_rows]
         n_in = linear.linear.in_features
         widths = [n_in, len(linear.shift.continuous), *[len(table) for table in tables]]
         parts = torch.split(source.weight, widths, dim=1)
@@ -46,7 +46,8 @@ def copy_weights(ours, theirs):
         head.load_state_dict(heads[name].state_dict())
     dispersion = getattr(ours.likelihood, "dispersion", None)
     if dispersion is not None and hasattr(dispersion, "log_value"):
-        dispersion.log_value.copy_(theirs.px_r.T if theirs.px_r.ndim == 2 else theirs.px_r)
+        log_value = getattr(dispersion.log_value, "rows", dispersion.log_value)
+        log_value.copy_(theirs.px_r.T if theirs.px_r.ndim == 2 else theirs.px_r)
     if hasattr(ours.library, "encoder"):
         copy_mlp(ours.library.encoder.body, theirs.l_encoder.encoder)
         copy_posterior(ours.library.posterior, theirs.l_encoder)

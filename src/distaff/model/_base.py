@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 from scvi import REGISTRY_KEYS
-from scvi.model.base import BaseModelClass
 from torch import Tensor
 
 from distaff._compat import categories_per_covariate
 from distaff.model._annotation import Annotation
 from distaff.model._build import COUNT_LIKELIHOODS, DataSpec, ModelConfig, build_module
 from distaff.model._loadings import LoadingsMixin
+from distaff.model._minified import MinifiedMixin
 from distaff.model._posterior import PosteriorMixin
+from distaff.model._query import QueryMixin
 from distaff.model._setup import SetupMixin
 from distaff.model._start import Start, factorise, log_normalise
 from distaff.model._training import TrainingMixin
@@ -30,7 +31,7 @@ __all__ = ["FactorModel"]
 LIBRARY_VARIANCE_FLOOR = 1e-4
 
 
-class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, BaseModelClass):
+class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, QueryMixin, MinifiedMixin):
     """Life cycle of a model, given a choice of parts."""
 
     def _compose(
@@ -87,16 +88,17 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Base
         return means, variances
 
     def _draw_weights(self, seed: int) -> None:
-        """Draw the weights of a model that was never trained; leave any other alone."""
-        if self.is_trained_:
+        """Draw the weights of a model that has none of value; leave any other alone."""
+        if self.is_trained_ or self.from_reference_:
             return
         with isolated_rng(seed):
             self.module = build_module(self._config, self._data_spec)
+        self.module.minified_data_type = self.minified_data_type
 
     def _take_start(self, split: Split) -> None:
-        """Give a model that was never trained the start that was asked for, from its training cells."""
+        """Give a model without weights of value the start that was asked for, from its training cells."""
         method = self._config.init
-        if method is None or self.is_trained_:
+        if method is None or self.is_trained_ or self.from_reference_:
             return
         counts = self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)[split.train]
         batch = np.asarray(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel()[split.train]

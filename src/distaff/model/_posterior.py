@@ -82,7 +82,7 @@ class PosteriorMixin(RNASeqMixin, VAEMixin):
             raise error("Only one of dataloader and adata (or indices) may be given", got="both")
         posterior = self.module.posterior
         with isolated_rng(seed):  # also because every data loader draws a seed for its workers
-            qs = [self.module.encode(**self.module._get_inference_input(tensors)) for tensors in dataloader]
+            qs = [self.module.posterior_of(tensors) for tensors in dataloader]
             if return_dist:
                 return _stack(q.mean for q in qs), _stack(q.variance for q in qs)
             if give_mean:
@@ -128,8 +128,7 @@ class PosteriorMixin(RNASeqMixin, VAEMixin):
         adata = self._validate_anndata(adata)
         with isolated_rng(0):  # nothing is drawn but the seed of the data loader
             loader = self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size)
-            inputs = (self.module._get_inference_input(tensors) for tensors in loader)
-            return _stack(self.module.encode(**given).inclusion for given in inputs)
+            return _stack(self.module.posterior_of(tensors).inclusion for tensors in loader)
 
     @torch.inference_mode()
     def get_likelihood_parameters(

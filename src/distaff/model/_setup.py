@@ -21,6 +21,7 @@ from scvi.data.fields import (
 
 from distaff._checks import check_obs_column, error, listing
 from distaff._compat import registered_genes
+from distaff.model._minified import has_no_counts, minified_fields
 from distaff.pp import check_counts
 
 __all__ = ["SetupMixin", "check_genes", "check_setup_columns"]
@@ -91,7 +92,8 @@ class SetupMixin:
             raise TypeError(f"setup_anndata() got an unexpected keyword argument {sorted(unknown)[0]!r}.")
         if "source_registry" in kwargs:
             check_genes(adata, registered_genes(kwargs["source_registry"]))
-        check_counts(adata, layer=layer, allow_non_integer=allow_non_integer)
+        if not has_no_counts(adata):
+            check_counts(adata, layer=layer, allow_non_integer=allow_non_integer)
         check_setup_columns(adata, setup_method_args["setup_args"])
         _as_scipy_matrix(adata, layer)
         manager = AnnDataManager(
@@ -102,6 +104,7 @@ class SetupMixin:
                 NumericalObsField(REGISTRY_KEYS.SIZE_FACTOR_KEY, size_factor_key, required=False),
                 CategoricalJointObsField(REGISTRY_KEYS.CAT_COVS_KEY, _as_list(categorical_covariate_keys)),
                 NumericalJointObsField(REGISTRY_KEYS.CONT_COVS_KEY, _as_list(continuous_covariate_keys)),
+                *minified_fields(cls, adata),
             ],
             setup_method_args=setup_method_args,
         )
@@ -112,9 +115,11 @@ class SetupMixin:
         """Check another AnnData as thoroughly as the first one before the setup is transferred to it."""
         if adata is not None and adata is not self.adata:
             check_genes(adata, registered_genes(self.registry_))
+            self._check_minified_alike(adata)
             if not adata.is_view:  # scvi-tools makes a view an AnnData of its own, in place
                 setup = self.registry_["setup_args"]
-                check_counts(adata, layer=setup["layer"], allow_non_integer=setup["allow_non_integer"])
+                if not has_no_counts(adata):
+                    check_counts(adata, layer=setup["layer"], allow_non_integer=setup["allow_non_integer"])
                 check_setup_columns(adata, setup)
         return super()._validate_anndata(adata, copy_if_view)  # type: ignore[misc]
 

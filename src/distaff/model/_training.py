@@ -108,6 +108,8 @@ class TrainingMixin:
         """
         if self.adata is None:
             raise ValueError("The model has no data to train on. Load it with adata=...")
+        self._check_not_minified()
+        self._check_trainable()
         phases = None if lr_schedule is None else LearningRatePhases(lr_schedule)
         n_epochs = number_of_epochs(max_epochs, self.adata.n_obs, phases, most=self._most_epochs)
         if seed is not None:
@@ -142,6 +144,7 @@ class TrainingMixin:
         )
         with isolated_rng(self.seed_):
             self._take_start(split)
+            self.module.train()  # a model that was loaded or trained before is in evaluation mode
             runner()
 
     def _first_rate(self: Any, lr: float | None, phases: LearningRatePhases | None) -> float:

@@ -7,11 +7,14 @@ from typing import Any
 import torch
 from scvi import REGISTRY_KEYS
 from scvi.distributions import Poisson
-from scvi.module.base import BaseModuleClass, LossOutput, auto_move_data
+from scvi.module.base import BaseMinifiedModeModuleClass, LossOutput, auto_move_data
 from torch import Tensor
 from torch.distributions import Distribution
 
+from distaff._keys import MINIFIED
 from distaff.module.marginal import log_marginal_likelihood
+from distaff.module.minified import unpack
+from distaff.module.query import freeze
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.decoders import AbstractDecoder
 from distaff.nn.encoders import MLPEncoder
@@ -27,7 +30,7 @@ __all__ = ["FactorModule"]
 MAX_POISSON_RATE = 1e8  # torch's Poisson sampler overflows above; far beyond any count
 
 
-class FactorModule(BaseModuleClass):
+class FactorModule(BaseMinifiedModeModuleClass):
     r"""Variational autoencoder made of parts.
 
     .. math::
@@ -76,6 +79,23 @@ class FactorModule(BaseModuleClass):
         self.library = library
         self.objective = objective
         self.covariates = covariates
+        self.frozen = False
+
+    # --- weights of a reference ------------------------------------------------------------------
+
+    def freeze(self) -> None:
+        """Keep everything as it is but what the parts give to a query."""
+        freeze(self)
+        self.frozen = True
+
+    def get_extra_state(self) -> Tensor:
+        """Whether the module is frozen, for ``state_dict``."""
+        return torch.tensor([self.frozen], dtype=torch.int64)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Restore what :meth:`get_extra_state` returned."""
+        if state[0]:
+            self.freeze()
 
     # --- inference -------------------------------------------------------------------------------
 
@@ -84,7 +104,13 @@ class FactorModule(BaseModuleClass):
         tensors: dict[str, Tensor],
         full_forward_pass: bool = False,  # noqa: FBT001, FBT002 - scvi's
     ) -> dict[str, Any]:
-        del full_forward_pass  # there is no other pass until data are minified
+        if self.minified_data_type is not None and not full_forward_pass:
+            return {
+                "qzm": tensors[REGISTRY_KEYS.LATENT_QZM_KEY],
+                "qzv": tensors[REGISTRY_KEYS.LATENT_QZV_KEY],
+                "gate_logits": tensors.get(MINIFIED.gate_logits),
+                "totals": tensors[REGISTRY_KEYS.OBSERVED_LIB_SIZE],
+            }
         return {
             "x": tensors[REGISTRY_KEYS.X_KEY],
             "batch_index": tensors[REGISTRY_KEYS.BATCH_KEY],
@@ -101,7 +127,14 @@ class FactorModule(BaseModuleClass):
         return self.posterior(self.encoder(x, covariates))
 
     @auto_move_data
-    def inference(
+    def posterior_of(self, tensors: dict[str, Tensor]) -> Distribution:
+        """Posterior ``q(u | x)`` of each cell of a minibatch, be it minified or not; draws nothing."""
+        inputs = self._get_inference_input(tensors)
+        if "qzm" in inputs:
+            return unpack(inputs["qzm"], inputs["qzv"], inputs["gate_logits"])
+        return self.encode(**inputs)
+
+    def _regular_inference(
         self,
         x: Tensor,
         batch_index: Tensor,
@@ -119,6 +152,25 @@ class FactorModule(BaseModuleClass):
         u, z = self.posterior.draw(qz, samples, step=self.objective.step)
         library = library.expand(*samples, -1, -1) if ql is None else ql.rsample(samples)
         return {"u": u, "z": z, "qz": qz, "pz": pz, "ql": ql, "library": library}
+
+    def _cached_inference(
+        self,
+        qzm: Tensor,
+        qzv: Tensor,
+        totals: Tensor,
+        gate_logits: Tensor | None = None,
+        n_samples: int = 1,
+    ) -> dict[str, Any]:
+        """Draw from a posterior that was kept in place of the counts."""
+        qz = unpack(qzm, qzv, gate_logits)
+        samples = (n_samples,) if n_samples > 1 else ()
+        u, z = self.posterior.draw(qz, samples, step=self.objective.step)
+        library = self._library_of_totals(totals).expand(*samples, -1, -1)
+        return {"u": u, "z": z, "qz": qz, "pz": None, "ql": None, "library": library}
+
+    def _library_of_totals(self, totals: Tensor) -> Tensor:
+        """Log library size of cells that are known by their totals (cells, 1): as of one gene."""
+        return self.library(totals, Covariates(torch.zeros_like(totals)))[0]
 
     def _encode_pseudo_inputs(self, expression: Tensor) -> Distribution:
         """Posterior of learned profiles, in the first batch, without touching running averages."""
@@ -175,12 +227,16 @@ class FactorModule(BaseModuleClass):
         px = self.likelihood(self.decoder(z, covariates), log_size, covariates)
         return {"px": px, "pl": self.library.prior(covariates)}
 
+    @auto_move_data
     def decode_mean(self, tensors: dict[str, Tensor]) -> Distribution:
         """``p(x | z)`` at the posterior mean of latent and library size; draws nothing."""
         inputs = self._get_inference_input(tensors)
-        covariates = Covariates(inputs["batch_index"], None, inputs["cat_covs"], inputs["cont_covs"])
-        z = self.posterior.representation(self.encode(**inputs))
-        library, _ = self.library(inputs["x"], covariates)
+        z = self.posterior.representation(self.posterior_of(tensors))
+        if "totals" in inputs:
+            library = self._library_of_totals(inputs["totals"])
+        else:
+            covariates = Covariates(inputs["batch_index"], None, inputs["cat_covs"], inputs["cont_covs"])
+            library, _ = self.library(inputs["x"], covariates)
         return self.generative(**self._get_generative_input(tensors, {"z": z, "library": library}))["px"]
 
     # --- loss ------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from distaff.nn.covariates import Covariates
+from distaff.nn.tables import CategoryTable
 
 __all__ = [
     "AbstractDispersion",
@@ -64,7 +65,7 @@ class GroupDispersion(AbstractDispersion):
     def __init__(self, n_genes: int, n_groups: int, group_of: Callable[[Covariates], Tensor | None]) -> None:
         super().__init__()
         self.group_of = group_of
-        self.log_value = nn.Parameter(torch.randn(n_groups, n_genes))
+        self.log_value = CategoryTable(torch.randn(n_groups, n_genes))
 
     def forward(self, heads: dict[str, Tensor], covariates: Covariates) -> Tensor:
         """Values of shape (cells, genes)."""
@@ -72,7 +73,7 @@ class GroupDispersion(AbstractDispersion):
         group = self.group_of(covariates)
         if group is None:
             raise ValueError("This dispersion needs the group of each cell, and the minibatch has none.")
-        return nn.functional.embedding(group.squeeze(1).long(), self.log_value).exp()
+        return nn.functional.embedding(group.squeeze(1).long(), self.log_value()).exp()
 
 
 class CellDispersion(AbstractDispersion):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from distaff.nn.covariates import Covariates, CovariateSpec
+from distaff.nn.tables import CategoryTable
 
 __all__ = ["MLP", "BatchNorm", "CovariateLinear", "CovariateShift"]
 
@@ -37,18 +39,18 @@ class CovariateShift(nn.Module):
         super().__init__()
         spec = spec or CovariateSpec()
         n_categories = [n if n > 1 else 0 for n in spec.n_categories]
-        self.categorical = nn.ParameterList(torch.empty(n, n_out) for n in n_categories)
+        self.categorical = nn.ModuleList(CategoryTable(torch.empty(n, n_out)) for n in n_categories)
         self.continuous = nn.Parameter(torch.empty(spec.n_continuous, n_out))
         self.fan_in = n_in + sum(n_categories) + spec.n_continuous
-        for table in self.parameters():
-            if len(table):  # a covariate that is not there owns an empty table
-                nn.init.uniform_(table, -(self.fan_in**-0.5), self.fan_in**-0.5)
+        for values in self.parameters():
+            if len(values):  # a covariate that is not there owns an empty table
+                nn.init.uniform_(values, -(self.fan_in**-0.5), self.fan_in**-0.5)
 
     def forward(self, y: Tensor, covariates: Covariates) -> Tensor:
         """Shift (..., cells, n_out)."""
         for table, code in zip(self.categorical, covariates.codes(), strict=False):
-            if len(table):
-                y = y + nn.functional.embedding(code, table)
+            if table.n_rows:
+                y = y + nn.functional.embedding(code, table())
         if len(self.continuous):
             if covariates.continuous is None:
                 raise ValueError("This layer needs continuous covariates, and the minibatch has none.")
@@ -97,6 +99,10 @@ class BatchNorm(nn.BatchNorm1d):
 
     running_mean: Tensor
     running_var: Tensor
+
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's signature
+        """Follow the minibatches in training, unless the layer is frozen."""
+        return super().train(mode and self.weight.requires_grad)
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise each feature over all leading dimensions."""
@@ -148,6 +154,12 @@ class MLP(nn.Module):
         )
         self.norms = nn.ModuleList(BatchNorm(m) for m in widths)
         self.dropout = nn.Dropout(dropout_rate)
+
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's signature
+        """Drop units in training, unless the layers are frozen."""
+        super().train(mode)
+        self.dropout.train(mode and all(weight.requires_grad for weight in self.norms.parameters()))
+        return self
 
     def forward(self, x: Tensor, covariates: Covariates) -> Tensor:
         """Map (..., cells, n_in) to (..., cells, width of the last layer)."""

@@ -12,6 +12,7 @@ from distaff.nn.covariates import Covariates
 from distaff.nn.encoders import MLPEncoder
 from distaff.nn.links import Identity
 from distaff.nn.posteriors import NormalPosterior
+from distaff.nn.tables import Extendable
 
 __all__ = ["AbstractLibrary", "FixedLibrary", "LearnedLibrary", "ObservedLibrary"]
 
@@ -54,7 +55,7 @@ class FixedLibrary(AbstractLibrary):
         del covariates
 
 
-class LearnedLibrary(AbstractLibrary):
+class LearnedLibrary(AbstractLibrary, Extendable):
     r"""Latent library size, :math:`\log \ell \sim N(m_b, s_b^2)` with the batch's own mean and variance.
 
     Parameters
@@ -76,6 +77,12 @@ class LearnedLibrary(AbstractLibrary):
         self.posterior = NormalPosterior(encoder.n_out, 1, Identity())
         self.register_buffer("log_means", log_means.float())
         self.register_buffer("log_variances", log_variances.float())
+
+    def extend(self, reference: LearnedLibrary) -> None:
+        """Take the moments of the batches of a reference; those of new ones are its own."""
+        n_known = len(reference.log_means)
+        self.log_means[:n_known] = reference.log_means
+        self.log_variances[:n_known] = reference.log_variances
 
     def forward(self, x: Tensor, covariates: Covariates) -> tuple[Tensor, Normal]:
         """Posterior mean (cells, 1), and the posterior."""
