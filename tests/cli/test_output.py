@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -181,7 +182,9 @@ def test_failure_of_a_run_with_overwrite_keeps_the_old(write, fit, tmp_path, mon
 def test_signal_in_training(write, tmp_path, number, code):
     command = [sys.executable, "-m", "distaff", "fit", write(), "--model", "beta", "--max-epochs", "100000"]
     command += ["--output", str(tmp_path / "out")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
+    # a shell that runs in the background has its children ignore SIGINT; ours must hear it
+    hear = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=hear) as run:
         lines = [""]
         while "training" not in lines[-1]:
             lines.append(run.stderr.readline())

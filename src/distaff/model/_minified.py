@@ -19,7 +19,7 @@ from distaff.module.minified import pack
 from distaff.nn import LearnedLibrary
 from distaff.train import isolated_rng
 
-__all__ = ["MinifiedMixin", "has_no_counts", "minified_fields", "minify_type"]
+__all__ = ["MinifiedMixin", "check_minified_alike", "has_no_counts", "minified_fields", "minify_type"]
 
 
 class MinifiedMixin(BaseMinifiedModeModelClass):
@@ -107,15 +107,16 @@ class MinifiedMixin(BaseMinifiedModeModelClass):
                 fix="Load the model with the full data.",
             )
 
-    def _check_minified_alike(self: Any, adata: AnnData) -> None:
-        """Refuse data with counts for a model of minified data, and the other way round."""
-        own, other = self.module.minified_data_type, minify_type(adata)
-        if own != other:
-            raise error(
-                "adata must be minified as the data of the model are",
-                got=f"{other or 'data with counts'} for a model of {own or 'data with counts'}",
-                fix="Load the saved model anew with adata=...",
-            )
+
+def check_minified_alike(module: Any, adata: AnnData) -> None:
+    """Refuse data with counts for a module of minified data, and the other way round."""
+    own, other = getattr(module, "minified_data_type", None), minify_type(adata)
+    if own != other:
+        raise error(
+            "adata must be minified as the data of the model are",
+            got=f"{other or 'data with counts'} for a model of {own or 'data with counts'}",
+            fix="Load the saved model anew with adata=...",
+        )
 
 
 def minify_type(adata: AnnData) -> str | None:

@@ -21,7 +21,7 @@ from scvi.data.fields import (
 
 from distaff._checks import check_obs_column, error, listing
 from distaff._compat import registered_genes
-from distaff.model._minified import has_no_counts, minified_fields
+from distaff.model._minified import check_minified_alike, has_no_counts, minified_fields
 from distaff.pp import check_counts
 
 __all__ = ["SetupMixin", "check_genes", "check_setup_columns"]
@@ -115,7 +115,7 @@ class SetupMixin:
         """Check another AnnData as thoroughly as the first one before the setup is transferred to it."""
         if adata is not None and adata is not self.adata:
             check_genes(adata, registered_genes(self.registry_))
-            self._check_minified_alike(adata)
+            check_minified_alike(self.module, adata)
             if not adata.is_view:  # scvi-tools makes a view an AnnData of its own, in place
                 setup = self.registry_["setup_args"]
                 if not has_no_counts(adata):
