@@ -71,7 +71,7 @@ def latent(
     key
         Prefix of the slots.
     basis
-        Slot of ``obsm`` to draw on, with or without "X_"; None for ``X_{key}_umap``.
+        Slot of ``obsm`` to draw on, with or without ``"X_"``; None for ``X_{key}_umap``.
     metric
         Metric that chooses the dimension.
     n_columns
