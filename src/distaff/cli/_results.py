@@ -55,7 +55,8 @@ def _one_thread() -> Iterator[None]:
     Minibatches are small: a second thread gains little, and waits for a core that a neighbour holds.
     """
     n_threads = torch.get_num_threads()
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    if "OMP_NUM_THREADS" not in os.environ:  # torch has read it, also in forms such as "4,2"
+        torch.set_num_threads(1)
     try:
         yield
     finally:
