@@ -24,7 +24,7 @@ from distaff.cli._quiet import log, show_progress
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["agreement_table", "draw", "embed", "score", "scores_table", "train"]
+__all__ = ["agreement_table", "draw", "embed", "save_tables", "score", "scores_table", "train"]
 
 
 class _EpochLog(Callback):
