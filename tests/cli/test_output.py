@@ -191,7 +191,10 @@ def test_signal_in_training(write, tmp_path, number, code):
             assert lines[-1], lines
         time.sleep(3)
         run.send_signal(number)
-        _, err = run.communicate(timeout=60)
+        try:
+            _, err = run.communicate(timeout=60)
+        finally:
+            run.kill()  # one that did not hear would train for days
     assert run.returncode == code, err
     assert err.splitlines()[-1].endswith("nothing was written")
     assert "Traceback" not in err
