@@ -45,7 +45,7 @@ class Annotation:
                 kind=KeyError,
             )
         table = adata.varm[set_key]
-        mask = np.asarray(table, dtype=np.float32)
+        mask = np.array(table, dtype=np.float32)  # a copy: pandas 3 hands out read-only views
         unnamed = [f"Set {i + 1}" for i in range(mask.shape[1])]
         names = [str(name) for name in getattr(table, "columns", unnamed)]
         return cls(names, mask).checked(set_key)

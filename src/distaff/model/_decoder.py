@@ -96,7 +96,7 @@ class DecoderConfig:
                 spec=spec,
             )
         return AnnotatedDecoder(
-            torch.from_numpy(annotation),
+            torch.tensor(annotation),
             heads,
             n_sparse=self.n_sparse,
             n_dense=self.n_dense,
