@@ -48,6 +48,20 @@ def test_two_models_live_side_by_side_and_other_results_stay(adata, model):
     assert adata.uns["first"]["kept"] == 1
 
 
+def test_scores_of_another_latent_under_the_same_key_are_removed(adata, model):
+    ds.tl.latent(adata, model)
+    adata.uns["distaff"]["disentanglement"] = {"scores": 1}
+    adata.obsm["X_distaff_umap"] = np.zeros((60, 2))
+    ds.tl.latent(adata, model)  # the same latent: nothing is stale
+    assert "disentanglement" in adata.uns["distaff"]
+    assert "X_distaff_umap" in adata.obsm
+    other = ds.model.BetaVAE(adata, n_latent=3, n_hidden=8)
+    other.train(1, seed=9, **FAST)
+    ds.tl.latent(adata, other)
+    assert "disentanglement" not in adata.uns["distaff"]
+    assert "X_distaff_umap" not in adata.obsm
+
+
 def test_a_copy_leaves_the_original_alone(adata, model):
     before = set(adata.uns)
     copy = ds.tl.latent(adata, model, copy=True)

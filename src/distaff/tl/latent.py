@@ -44,6 +44,8 @@ def latent(adata: AnnData, model: Any, *, key: str = DEFAULT_KEY, copy: bool = F
     - ``uns["{key}"]["history"]``: DataFrame (epochs, curves)
     - ``uns["{key}"]["kl_per_dimension"]``: DataFrame (epochs, dimensions) in nats, models of distaff only
 
+    and removes scores, clusters and UMAP of another latent under the same key.
+
     Raises
     ------
     TypeError
@@ -70,11 +72,24 @@ def latent(adata: AnnData, model: Any, *, key: str = DEFAULT_KEY, copy: bool = F
     if not np.isfinite(Z).all():
         cell = adata.obs_names[int(np.argwhere(~np.isfinite(Z))[0, 0])]
         raise error("The latent must be finite", got=f"a missing or infinite value for cell {cell!r}")
+    _drop_stale(adata, slots, Z)
     adata.obsm[slots.latent] = Z
     if getattr(model, "has_gate", False):
         adata.obsm[slots.inclusion] = model.get_inclusion_probability(adata)
     adata.uns[slots.uns] = {**adata.uns.get(slots.uns, {}), slots.params: _params(model), **_history(model)}
     return adata if copy else None
+
+
+def _drop_stale(adata: AnnData, slots: Slots, Z: np.ndarray) -> None:
+    """Remove what was computed from another latent under the same key: it would pass for this one's."""
+    old = adata.obsm.get(slots.latent)
+    if old is None or np.array_equal(np.asarray(old), Z):
+        return
+    for name in (slots.umap, slots.inclusion):
+        if name in adata.obsm:
+            del adata.obsm[name]
+    for name in (slots.disentanglement, slots.cluster_agreement):
+        adata.uns.get(slots.uns, {}).pop(name, None)
 
 
 def _params(model: Any) -> dict[str, Any]:
