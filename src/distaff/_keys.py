@@ -23,7 +23,7 @@ class Slots:
 
     @property
     def latent(self) -> str:
-        """``obsm``: (cells, factors) float32, posterior mean."""
+        """``obsm``: (cells, factors) float32, latent representation."""
         return f"X_{self.key}"
 
     @property

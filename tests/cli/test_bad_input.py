@@ -57,6 +57,16 @@ CASES = {
     "empty cell": (empty_cell, [], ["Every cell of adata.X must have counts", "'cell5'"]),
     "repeated gene": (repeated_gene, [], ["var_names must be unique", "'gene0'"]),
     "one cell": (one_cell, [], ["at least 2 cells"]),
+    "option of another model": (
+        None,
+        ["--target-active", "2"],
+        ["--model beta", "--target-active", "--beta"],
+    ),
+    "gene sets for another model": (
+        None,
+        ["--gene-sets", "x.gmt"],
+        ["--model annotated", "--model beta with"],
+    ),
     "layer": (None, ["--layer", "raw"], ["layer must name a layer", "'raw'", "'counts'"]),
     "batch": (None, ["--batch-key", "lane"], ["batch_key must name a column", "'lane'", "'condition'"]),
     "batch with gaps": (batch_with_gaps, ["--batch-key", "batch"], ["'batch'", "missing", "'cell3'"]),

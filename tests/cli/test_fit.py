@@ -141,3 +141,56 @@ def test_real_values_with_the_normal_likelihood(write, fit, capsys):
 
     assert fit(write(log_normalise), "--likelihood", "normal") == 0
     assert "modelling all 40 genes" in capsys.readouterr().err
+
+
+@pytest.fixture
+def gene_sets(tmp_path):
+    """Two sets, of which one gene is not modelled by ``fit_model``."""
+    path = tmp_path / "sets.gmt"
+    rows = [("first", range(20)), ("second", range(18, 40))]
+    path.write_text(
+        "".join("\t".join([name, "", *(f"gene{i}" for i in genes)]) + "\n" for name, genes in rows)
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("linear", ["--n-latent", "3", "--init", "nmf"]),
+        ("sparse", ["--n-latent", "3", "--target-active", "1"]),
+        ("program", ["--n-latent", "3"]),
+        ("annotated", []),
+    ],
+)
+def test_every_model(model, options, write, gene_sets, tmp_path):
+    if model == "annotated":
+        options = ["--gene-sets", str(gene_sets)]
+    run = [
+        "--n-top-genes",
+        "38",
+        "--max-epochs",
+        "2",
+        "--accelerator",
+        "cpu",
+        "--output",
+        str(tmp_path / "out"),
+    ]
+    assert main(["fit", write(), "--model", model, *options, *run]) == 0
+    adata = anndata.read_h5ad(tmp_path / "out" / "adata.h5ad")
+    modelled = adata.var["distaff_genes"].to_numpy()
+    params = adata.uns["distaff"]["params"]
+    cls = getattr(ds.model, params["model"])
+    again = cls.load(str(tmp_path / "out" / "model"), adata=adata[:, modelled].copy(), accelerator="cpu")
+    np.testing.assert_allclose(
+        again.get_latent_representation(), adata.obsm["X_distaff"], rtol=1e-5, atol=1e-6
+    )
+    assert ("distaff_inclusion" in adata.obsm) == (model in ("sparse", "program"))
+    assert ("distaff_loadings" in adata.varm) == (model != "sparse")
+    if model != "sparse":
+        loadings = adata.varm["distaff_loadings"]
+        assert loadings[modelled].notna().all(axis=None)
+        assert loadings[~modelled].isna().all(axis=None)
+    if model == "annotated":
+        assert list(adata.varm["distaff_loadings"]) == ["first", "second"]
+        assert adata.varm["gene_sets"][~modelled].eq(0).all(axis=None)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 import distaff as ds
+from distaff._checks import error
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.cli._arguments import common, names, number, slot_key, train_epochs, whole_number
 from distaff.cli._data import check_columns, choose_genes, read
@@ -23,12 +25,20 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser"]
 
-MODELS = {"beta": ds.model.BetaVAE}
+MODELS = {
+    "beta": ds.model.BetaVAE,
+    "linear": ds.model.LinearVAE,
+    "sparse": ds.model.SparseVAE,
+    "annotated": ds.model.AnnotatedVAE,
+    "program": ds.model.ProgramVAE,
+}
+LINEAR = ("linear", "annotated", "program")  # models with loadings
+GENE_SETS = "gene_sets"
 GENES = "_genes"  # var: after the key, whether the model was trained on the gene
 SETUP = ("layer", "batch_key", "labels_key", "categorical_covariate_keys", "continuous_covariate_keys")
-MODEL = ("n_latent", "beta", "capacity", "capacity_steps", "likelihood")
+MODEL = ("n_latent", "beta", "capacity", "capacity_steps", "init", "target_active", "likelihood")
 TRAINING = ("max_epochs", "lr", "batch_size", "seed", "accelerator")
-RECORDED = ("data", "model", "key", "factors", "n_top_genes", *SETUP, *MODEL, *TRAINING)
+RECORDED = ("data", "model", "gene_sets", "key", "factors", "n_top_genes", *SETUP, *MODEL, *TRAINING)
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -70,6 +80,9 @@ def _add_data_arguments(group: argparse._ArgumentGroup) -> None:
 
 def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--model", choices=tuple(MODELS), required=True)
+    group.add_argument(
+        "--gene-sets", metavar="FILE.gmt", type=Path, help="sets of the annotated model, one factor each"
+    )
     group.add_argument("--n-latent", metavar="N", type=whole_number(1), help="latent dimensions")
     group.add_argument("--beta", type=number(minimum=0), help="weight of the KL")
     group.add_argument(
@@ -77,6 +90,10 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--capacity-steps", metavar="N", type=whole_number(1), help="steps over which the capacity rises"
+    )
+    group.add_argument("--init", choices=("nmf", "nmf_kl", "ica", "pca"), help="start of a linear decoder")
+    group.add_argument(
+        "--target-active", metavar="N", type=number(above=0), help="dimensions on in a cell, sparse model"
     )
     group.add_argument("--likelihood", choices=("nb", "zinb", "poisson", "normal"))
 
@@ -95,13 +112,14 @@ def _add_training_arguments(group: argparse._ArgumentGroup) -> None:
 def run(args: argparse.Namespace) -> str:
     """Run the command and return its report."""
     with input_stage():
+        _check_options(args)
         check_target(args.output, overwrite=args.overwrite)
         adata = read(args.data)
         check_apart(args.data, args.output)
         model = _build(adata, args)
     with output_folder(args.output, overwrite=args.overwrite) as folder:
         train(model, type(model).__name__, **_given(args, TRAINING))
-        _store_latent(adata, model, args.key)
+        _store(adata, model, args)
         embed(adata, key=args.key, seed=args.seed)
         factors = args.factors or []
         curves = score(adata, factors, key=args.key, seed=args.seed) if factors else None
@@ -112,6 +130,25 @@ def run(args: argparse.Namespace) -> str:
         adata.write_h5ad(folder / "adata.h5ad", compression="gzip")
         write_record(folder, "fit", {name: getattr(args, name) for name in RECORDED})
     return _report(adata, curves, args)
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    """Refuse an option that the chosen model does not have: it would say nothing about the result."""
+    taken = inspect.signature(MODELS[args.model]).parameters
+    for name in _given(args, MODEL):
+        if name not in taken:
+            have = ", ".join(_flag(option) for option in MODEL if option in taken)
+            rule = f"--model {args.model} must be given its own options"
+            raise error(rule, got=_flag(name), fix=f"It takes {have}.")
+    if (args.gene_sets is not None) != (args.model == "annotated"):
+        raise error(
+            "--model annotated, and no other, must have --gene-sets",
+            got=f"--model {args.model} {'with' if args.gene_sets is not None else 'without'}",
+        )
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _given(args: argparse.Namespace, wanted: tuple[str, ...]) -> dict[str, Any]:
@@ -130,18 +167,27 @@ def _build(adata: AnnData, args: argparse.Namespace) -> Any:
     adata.var[args.key + GENES] = chosen
     prepared = adata[:, chosen].copy()
     prepared.uns.pop(Slots(args.key).uns, None)  # nothing of an earlier model under this key
+    if args.gene_sets is not None:
+        ds.pp.gene_sets(prepared, args.gene_sets)
+        log(f"keeping {prepared.varm[GENE_SETS].shape[1]:,} gene sets")
     model_class.setup_anndata(prepared, **setup)
     return model_class(prepared, **_given(args, MODEL))
 
 
-def _store_latent(adata: AnnData, model: Any, key: str) -> None:
-    """Put into ``adata``, which has all genes, what ``tl.latent`` writes for those of the model."""
-    ds.tl.latent(model.adata, model, key=key)
-    slots = Slots(key)
+def _store(adata: AnnData, model: Any, args: argparse.Namespace) -> None:
+    """Put into ``adata``, which has all genes, what ``tl`` writes for those of the model."""
+    ds.tl.latent(model.adata, model, key=args.key)
+    if args.model in LINEAR:
+        ds.tl.loadings(model.adata, model, key=args.key)
+    slots = Slots(args.key)
     for slot in (slots.latent, slots.inclusion):
         if slot in model.adata.obsm:
             adata.obsm[slot] = model.adata.obsm[slot]
     adata.uns[slots.uns] = model.adata.uns[slots.uns]
+    for table in (slots.loadings, GENE_SETS):
+        if table in model.adata.varm:  # genes that were not modelled have no loading, and count in no set
+            fill = 0.0 if table == GENE_SETS else float("nan")
+            adata.varm[table] = model.adata.varm[table].reindex(adata.var_names, fill_value=fill)
 
 
 def _report(adata: AnnData, curves: pd.DataFrame | None, args: argparse.Namespace) -> str:
@@ -153,9 +199,10 @@ def _report(adata: AnnData, curves: pd.DataFrame | None, args: argparse.Namespac
         title = "Agreement of clusters of the latent with labels, best of all resolutions"
         tables += [title, "", format_table(agreement_table(curves)), ""]
     name, genes = MODELS[args.model].__name__, key + GENES
+    loadings = f" varm {Slots(key).loadings}," if args.model in LINEAR else ""
     files = [
         f"Written to {args.output}:",
-        f"  adata.h5ad   {args.data.name} with obsm {Slots(key).latent}, uns {key}, var {genes}",
+        f"  adata.h5ad   {args.data.name} with obsm {Slots(key).latent},{loadings} uns {key}, var {genes}",
         f"  model/       ds.model.{name}.load(path, adata=adata[:, adata.var[{genes!r}]].copy())",
         f"  figures/     {'history, disentanglement, latent' if args.factors else 'history'}",
     ]

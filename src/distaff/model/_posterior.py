@@ -50,7 +50,9 @@ class PosteriorMixin(RNASeqMixin, VAEMixin):
         indices
             Which cells; None for all.
         give_mean
-            Return the posterior mean, which is deterministic; else one draw from the posterior.
+            Return the middle of the posterior, which is deterministic: the mean of a normal or logistic
+            normal latent, the median of a non-negative one, times the inclusion probability of a gate. Else
+            one draw from the posterior.
         batch_size
             Cells a minibatch.
         return_dist
@@ -138,7 +140,7 @@ class PosteriorMixin(RNASeqMixin, VAEMixin):
         *,
         batch_size: int | None = None,
     ) -> dict[str, np.ndarray]:
-        """Parameters of ``p(x | z)`` at the posterior mean of each cell.
+        """Parameters of ``p(x | z)`` at the latent representation of each cell.
 
         Parameters
         ----------

@@ -229,7 +229,7 @@ class FactorModule(BaseMinifiedModeModuleClass):
 
     @auto_move_data
     def decode_mean(self, tensors: dict[str, Tensor]) -> Distribution:
-        """``p(x | z)`` at the posterior mean of latent and library size; draws nothing."""
+        """``p(x | z)`` at the latent representation and the library size; draws nothing."""
         inputs = self._get_inference_input(tensors)
         z = self.posterior.representation(self.posterior_of(tensors))
         if "totals" in inputs:

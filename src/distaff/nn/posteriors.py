@@ -81,8 +81,8 @@ class NormalPosterior(AbstractPosterior):
         return self.link(q.loc)
 
     def representation(self, q: Normal) -> Tensor:
-        """Posterior mean of ``z``."""
-        return self.link.mean(q)
+        """Middle of the posterior of ``z``: mean of a normal or logistic normal latent, else median."""
+        return self.link.centre(q)
 
 
 class SpikeSlabPosterior(AbstractPosterior):
@@ -137,8 +137,8 @@ class SpikeSlabPosterior(AbstractPosterior):
         return q.inclusion * self.slab.link(q.loc)
 
     def representation(self, q: SpikeSlab) -> Tensor:
-        r"""Posterior mean of ``z``, :math:`\gamma\, E[g(u)]`; :math:`\gamma \mu` for a normal slab."""
-        return q.inclusion * self.slab.link.mean(q.slab)
+        r"""Inclusion probability times the middle of the slab; :math:`\gamma \mu` for a normal one."""
+        return q.inclusion * self.slab.link.centre(q.slab)
 
 
 class PointPosterior(AbstractPosterior):

@@ -37,7 +37,7 @@ def latent(adata: AnnData, model: Any, *, key: str = DEFAULT_KEY, copy: bool = F
     -------
     None, or the copy. Writes
 
-    - ``obsm["X_{key}"]``: (cells, factors) float32, posterior mean
+    - ``obsm["X_{key}"]``: (cells, factors) float32, latent representation
     - ``obsm["{key}_inclusion"]``: (cells, factors) float32, probability that a factor is on, where the
       latent has a gate
     - ``uns["{key}"]["params"]``: model class, configuration, versions, seed
