@@ -6,7 +6,7 @@ import torch
 from distaff.nn.annotated_decoder import Proximal
 from distaff.train.proximal import apply_proximal_steps
 
-N_STEPS = 1200
+N_STEPS = 700
 LR = 0.02
 TINY = 1e-12  # an eps that leaves Adam's steps independent of the scale of the loss
 
