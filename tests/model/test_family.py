@@ -111,6 +111,7 @@ def test_gates_on_non_negative_priors(adata, tmp_path, prior, decoder):
         {"decoder": "linear", "init": "pca"},
         {"decoder": "linear", "prior": "lognormal", "non_negative": True, "rate": "additive", "init": "nmf"},
         {"decoder": "annotated", "init": "nmf", "lambda_off_mask": 0.1},
+        {"decoder": "annotated", "prox": "paper", "lambda_off_mask": 0.1, "lambda_group": 0.1},
         {"decoder": "annotated", "mask": "hard", "non_negative": True, "prior": "exponential"},
         {"total_correlation": 2.0, "kl_schedule": "cosine"},
         {"dip": (10.0, 1.0), "dip_form": "I", "kl_schedule": "sigmoid"},
@@ -140,6 +141,7 @@ def test_further_choices(adata, tmp_path, options):
         ({"prior": "spike_slab", "target_active": 10.0}, "target_active must be < 10"),
         ({"non_negative": True}, "They go with decoder='linear' or 'annotated'"),
         ({"decoder": "linear", "rate": "additive"}, "rate='additive' must have non_negative=True"),
+        ({"decoder": "annotated", "prox": "exact"}, "prox must be one of 'metric', 'paper', got 'exact'"),
         ({"decoder": "annotated", "non_negative": True}, "must have mask='hard' and no penalty"),
         ({"init": "nmf"}, "A start needs decoder='linear' or 'annotated'"),
         (

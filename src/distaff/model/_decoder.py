@@ -20,6 +20,7 @@ __all__ = ["LINEAR", "DecoderConfig"]
 DECODERS = ("mlp", "linear", "additive", "annotated")
 LINEAR = ("linear", "annotated")
 MASKS = ("soft", "hard")
+PROXES = ("metric", "paper")
 RATES: dict[str, type[AbstractRate]] = {"log": LogLinearRate, "additive": AdditiveRate}
 
 
@@ -38,11 +39,13 @@ class DecoderConfig:
     lambda_off_mask: float = 0.0
     lambda_sparse: float = 0.0
     lambda_group: float = 0.0
+    prox: str = "metric"
 
     def __post_init__(self) -> None:
         check_choice("decoder", self.decoder, DECODERS)
         check_choice("mask", self.mask, MASKS)
         check_choice("rate", self.rate, RATES)
+        check_choice("prox", self.prox, PROXES)
         for name in ("n_sparse", "n_dense"):
             check_int(name, getattr(self, name), minimum=0)
         for name in ("lambda_off_mask", "lambda_sparse", "lambda_group"):
@@ -104,6 +107,7 @@ class DecoderConfig:
             off_mask=self.lambda_off_mask,
             sparse=self.lambda_sparse,
             group=self.lambda_group,
+            in_metric=self.prox == "metric",
             non_negative=self.non_negative,
             rate=rate,
             spec=spec,

@@ -13,13 +13,14 @@ from distaff.model._annotation import Annotation
 from distaff.model._base import FactorModel
 from distaff.model._build import ModelConfig, layer_widths
 from distaff.model._decoder import DecoderConfig
+from distaff.model._lambda_group import LambdaGroupMixin
 from distaff.model._latent import LatentConfig
 from distaff.model._objective import ObjectiveConfig
 
 __all__ = ["AnnotatedVAE"]
 
 
-class AnnotatedVAE(FactorModel):
+class AnnotatedVAE(LambdaGroupMixin, FactorModel):
     r"""Variational autoencoder with one factor a gene set :cite:p:`Rybakov20`.
 
     .. math::
@@ -29,8 +30,18 @@ class AnnotatedVAE(FactorModel):
         + \lambda_2 \sum_{k\,\text{sparse}} \|W_k\|_1 + \lambda_3 \sum_k \|W_k\|_2
 
     The first factors are the gene sets, then come sparse and dense ones without annotation. Penalties are
-    applied by their exact proximal operator in the metric of Adam, right after every optimiser step: weights
-    that they remove are exactly zero, and whole terms are switched off.
+    applied by their proximal operator right after every optimiser step: weights that they remove are exactly
+    zero, and whole terms are switched off.
+
+    With ``prox="metric"`` the step is exact in the metric of Adam, with the threshold
+    :math:`\eta \lambda / (\sqrt{\hat v} + \epsilon)` for the L1 penalty of a weight: training stops where
+    :math:`\mathcal L` is stationary, each :math:`\lambda` is in nats a cell and unit of weight, and a weight
+    leaves zero only where the gradient of the loss exceeds :math:`\lambda`. ``prox="paper"`` keeps the
+    thresholds :math:`\eta \lambda` after Adam's step, as the paper's code does, to reproduce it. Adam's steps
+    hardly depend on the scale of the loss, so neither does the strength of the penalties then: no step of
+    Adam is much longer than :math:`\eta`, and :math:`\lambda_1 = 1` keeps nearly all weights outside the
+    sets at zero. It does not settle at a stationary point of :math:`\mathcal L`: weights that the penalty
+    should remove stay small, or come back from zero.
 
     Parameters
     ----------
@@ -56,7 +67,10 @@ class AnnotatedVAE(FactorModel):
     lambda_sparse
         Strength :math:`\lambda_2` of the L1 penalty on sparse factors.
     lambda_group
-        Strength :math:`\lambda_3` of the group lasso that switches terms off.
+        Strength :math:`\lambda_3` of the group lasso that switches terms off;
+        :meth:`select_lambda_group` finds one from the data.
+    prox
+        Proximal step: exact in the ``"metric"`` of Adam, or that of the ``"paper"``; see above.
     init
         ``"nmf"`` or ``"nmf_kl"`` with loadings zero outside the sets; None for a random start.
     n_hidden
@@ -106,6 +120,7 @@ class AnnotatedVAE(FactorModel):
         lambda_off_mask: float = 1.0,
         lambda_sparse: float = 1.0,
         lambda_group: float = 0.5,
+        prox: Literal["metric", "paper"] = "metric",
         init: Literal["nmf", "nmf_kl"] | None = None,
         n_hidden: int = 128,
         n_layers: int = 1,
@@ -129,6 +144,7 @@ class AnnotatedVAE(FactorModel):
             lambda_off_mask=lambda_off_mask,
             lambda_sparse=lambda_sparse,
             lambda_group=lambda_group,
+            prox=prox,
         )
         self._compose(
             ModelConfig(

@@ -70,6 +70,9 @@ class FactorVAE(FactorModel):
         L1 penalty on sparse factors.
     lambda_group
         Group lasso on terms.
+    prox
+        ``"metric"`` or ``"paper"``: proximal step of an annotated decoder; see
+        :class:`~distaff.model.AnnotatedVAE`.
     init
         Start of a linear or annotated decoder: ``"nmf"``, ``"nmf_kl"``, ``"ica"``, ``"pca"`` or None.
     n_hidden
@@ -148,6 +151,7 @@ class FactorVAE(FactorModel):
         lambda_off_mask: float = 0.0,
         lambda_sparse: float = 0.0,
         lambda_group: float = 0.0,
+        prox: str = "metric",
         init: str | None = None,
         n_hidden: int = 128,
         n_layers: int = 1,
@@ -190,6 +194,7 @@ class FactorVAE(FactorModel):
             lambda_off_mask,
             lambda_sparse,
             lambda_group,
+            prox,
         )
         objective = ObjectiveConfig(
             beta,

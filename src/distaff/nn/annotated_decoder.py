@@ -28,11 +28,14 @@ class Proximal:
         Strength of the L1 penalty of each entry, shape (genes, factors).
     group
         Strength of the group lasso of each column, shape (factors,).
+    in_metric
+        Step in the metric of the optimiser; else in the Euclidean one, whatever the optimiser is.
     """
 
     weight: nn.Parameter
     l1: Tensor
     group: Tensor
+    in_metric: bool = True
 
 
 class AnnotatedDecoder(AbstractDecoder):
@@ -60,6 +63,8 @@ class AnnotatedDecoder(AbstractDecoder):
         Strength of the L1 penalty of sparse factors (lambda_2).
     group
         Strength of the group lasso of annotated factors (lambda_3).
+    in_metric
+        Take proximal steps in the metric of the optimiser; else in the Euclidean one, as the paper does.
     non_negative
         Keep loadings from being negative; only with a hard mask and no penalty, whose zeros softplus
         cannot reach.
@@ -84,6 +89,7 @@ class AnnotatedDecoder(AbstractDecoder):
         off_mask: float = 0.0,
         sparse: float = 0.0,
         group: float = 0.0,
+        in_metric: bool = True,
         non_negative: bool = False,
         rate: AbstractRate | None = None,
         spec: CovariateSpec | None = None,
@@ -94,6 +100,7 @@ class AnnotatedDecoder(AbstractDecoder):
         inside = (mask != 0).float()
         free = torch.ones(n_genes, n_sparse + n_dense)
         self.hard = hard
+        self.in_metric = in_metric
         self.rate = rate or LogLinearRate()
         self.weights = Weights(n_genes, n_factors, non_negative=non_negative)
         self.bias = nn.Parameter(torch.zeros(n_genes))
@@ -129,4 +136,4 @@ class AnnotatedDecoder(AbstractDecoder):
         l1 = self.l1 * self.mask if self.hard else self.l1  # a hard mask has no weights outside
         if not bool(l1.any()) and not bool(self.group.any()):
             return []
-        return [Proximal(self.weights.raw, l1, self.group)]
+        return [Proximal(self.weights.raw, l1, self.group, self.in_metric)]

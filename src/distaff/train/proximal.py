@@ -1,4 +1,4 @@
-"""Proximal steps: right after the optimiser's, in its metric."""
+"""Proximal steps: right after the optimiser's, in its metric unless the decoder asks for another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def apply_proximal_steps(decoder: Any, optimiser: torch.optim.Optimizer) -> None
     decoder
         Decoder; those with penalties say so by ``proximal()``.
     optimiser
-        Adam, whose second moments are the metric.
+        Adam, whose second moments are the metric of those that ask for it.
     """
     if not hasattr(decoder, "proximal"):
         return
@@ -28,13 +28,19 @@ def apply_proximal_steps(decoder: Any, optimiser: torch.optim.Optimizer) -> None
         group = groups.get(id(target.weight))
         if group is None:  # frozen: another model's weights stay as they are
             continue
-        state = optimiser.state[target.weight]
-        correction = 1.0 - group["betas"][1] ** float(state["step"])
         proximal_step(
             target.weight,
             l1=target.l1,
             group=target.group,
             lr=group["lr"],
-            second_moment=state["exp_avg_sq"] / correction,
+            second_moment=_second_moment(optimiser, target.weight, group) if target.in_metric else None,
             eps=group["eps"],
         )
+
+
+def _second_moment(
+    optimiser: torch.optim.Optimizer, weight: torch.Tensor, group: dict[str, Any]
+) -> torch.Tensor:
+    """Adam's second moment of ``weight`` with the bias corrected."""
+    state = optimiser.state[weight]
+    return state["exp_avg_sq"] / (1.0 - group["betas"][1] ** float(state["step"]))
