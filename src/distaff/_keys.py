@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DEFAULT_KEY", "MINIFIED", "SIMULATION", "MinifiedSlots", "SimulationSlots", "Slots"]
+__all__ = ["DEFAULT_KEY", "GEP_SCORE", "MINIFIED", "SIMULATION", "MinifiedSlots", "SimulationSlots", "Slots"]
 
 DEFAULT_KEY = "distaff"
+GEP_SCORE = "gep_score"  # obsm: DataFrame (cells, gene sets); uns: what it was computed with
 
 
 @dataclass(frozen=True)
@@ -69,15 +70,25 @@ MINIFIED = MinifiedSlots()
 
 @dataclass(frozen=True)
 class SimulationSlots:
-    """Slots in which the simulators store the truth."""
+    """Slots in which the simulators store the truth; each says in its docstring which ones it writes."""
 
     group: str = "cell_type"  # obs: identity of each cell
+    splat_group: str = "group"  # obs: the same under Splatter's name
+    batch: str = "batch"  # obs: batch of each cell
     library: str = "library_size"  # obs: expected total count of each cell
-    usage: str = "program_usage"  # obsm: DataFrame (cells, programs), share of each program, rows sum to 1
+    usage: str = "program_usage"  # obsm: DataFrame (cells, programs), how much a cell uses of each program
     effects: str = "program_effects"  # varm: DataFrame (genes, programs), fold change, 1 outside the program
+    loadings: str = "program_loadings"  # varm: DataFrame (genes, programs), log effect of one unit of usage
+    members: str = "program_genes"  # varm: DataFrame (genes, programs) bool, whether a gene is in the program
+    group_factors: str = "de_factors"  # varm: DataFrame (genes, groups), fold change, 1 without
+    batch_factors: str = "batch_factors"  # varm: DataFrame (genes, batches), fold change, 1 without
     base_mean: str = "base_mean"  # var: mean of each gene without any program, any unit
     outlier: str = "is_outlier"  # var: whether the base mean is that of a highly expressed outlier
+    outlier_factor: str = "outlier_factor"  # var: an outlier's base mean over the median of all, 1 for others
     dispersion: str = "dispersion_factor"  # var: factor c_g of the gene's biological coefficient of variation
+    overdispersion: str = "overdispersion"  # var: a_g of the variance m + a_g m^2
+    true_counts: str = "true_counts"  # layers: counts before dropout
+    gene_sets: str = "gene_sets"  # varm, uns: annotation of the programs, as pp.gene_sets writes it
     uns: str = "simulation"  # uns: simulator, parameters, seed, version
 
 

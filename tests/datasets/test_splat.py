@@ -5,25 +5,10 @@ import pytest
 from scipy import stats
 
 from distaff.datasets import _splat as splat
+from distaff.datasets._counts import sample_counts
 
 SEEDS = [0, 1, 2]
 GENE_MEANS = {"shape": 0.6, "rate": 0.3, "out_fac_loc": 4.0, "out_fac_scale": 0.5}  # Splatter's defaults
-
-
-def bcv2(mean, bcv_common, factor=1.0):
-    """Squared biological coefficient of variation, as Splatter writes it."""
-    return ((bcv_common + 1 / np.sqrt(mean)) * factor) ** 2
-
-
-def draw(mean, n, *, seed, bcv_common=0.1, factor=None):
-    """``n`` counts with the same mean, as ``n`` genes of one cell."""
-    counts = np.zeros(n, dtype=np.int64)
-    factor = np.ones(n) if factor is None else factor
-    position, values = splat.gamma_poisson(
-        np.random.default_rng(seed), np.full((1, n), mean), bcv_common=bcv_common, bcv_factor=factor
-    )
-    counts[position] = values
-    return counts
 
 
 class TestFoldChanges:
@@ -73,18 +58,24 @@ class TestLibrarySizes:
 class TestGeneMeans:
     @pytest.mark.parametrize("seed", SEEDS)
     def test_gamma(self, seed):
-        means, outlier = splat.gene_means(np.random.default_rng(seed), 20_000, out_prob=0, **GENE_MEANS)
+        means, outlier, factors = splat.gene_means(
+            np.random.default_rng(seed), 20_000, out_prob=0, **GENE_MEANS
+        )
+        np.testing.assert_array_equal(factors, 1)
         assert not outlier.any()
         assert stats.kstest(means, stats.gamma(0.6, scale=1 / 0.3).cdf).pvalue > 1e-4
 
     @pytest.mark.parametrize("seed", SEEDS)
     def test_outliers_are_lognormal_around_the_median_gene(self, seed):
-        plain, _ = splat.gene_means(np.random.default_rng(seed), 20_000, out_prob=0, **GENE_MEANS)
-        means, outlier = splat.gene_means(np.random.default_rng(seed), 20_000, out_prob=0.05, **GENE_MEANS)
+        plain, _, _ = splat.gene_means(np.random.default_rng(seed), 20_000, out_prob=0, **GENE_MEANS)
+        means, outlier, factors = splat.gene_means(
+            np.random.default_rng(seed), 20_000, out_prob=0.05, **GENE_MEANS
+        )
         assert outlier.mean() == pytest.approx(0.05, abs=0.006)
         np.testing.assert_array_equal(means[~outlier], plain[~outlier])
-        factors = means[outlier] / np.median(plain)
-        assert stats.kstest(np.log(factors), stats.norm(4, 0.5).cdf).pvalue > 1e-4
+        np.testing.assert_allclose(factors[outlier], means[outlier] / np.median(plain))
+        np.testing.assert_array_equal(factors[~outlier], 1)
+        assert stats.kstest(np.log(factors[outlier]), stats.norm(4, 0.5).cdf).pvalue > 1e-4
 
 
 class TestMeans:
@@ -109,62 +100,6 @@ class TestMeans:
             splat.profile(np.array(means), np.ones(2))
 
 
-class TestCounts:
-    @pytest.mark.parametrize("mean", [0.03, 0.5, 4.0, 9.9, 12.0])  # both ways to draw
-    @pytest.mark.parametrize(("bcv_common", "factor"), [(0.0, 1.0), (0.448, 1.0), (0.448, 1.7)])
-    def test_negative_binomial(self, mean, bcv_common, factor):
-        n = 100_000
-        counts = draw(mean, n, seed=0, bcv_common=bcv_common, factor=np.full(n, factor))
-        size = 1 / bcv2(mean, bcv_common, factor)
-        expected = stats.nbinom(size, size / (size + mean)).pmf(np.arange(200)) * n
-        seen = np.bincount(np.minimum(counts, 199), minlength=200)
-        last = int(np.flatnonzero(expected >= 10)[-1])  # the tail in one bin
-        seen = np.append(seen[:last], seen[last:].sum())
-        expected = np.append(expected[:last], n - expected[:last].sum())
-        assert stats.chisquare(seen, expected).pvalue > 1e-4
-
-    @pytest.mark.parametrize("seed", SEEDS)
-    def test_same_as_gamma_then_poisson(self, seed):
-        n, mean = 20_000, 8.0
-        rng = np.random.default_rng(seed + 100)
-        factor = splat.dispersion_factors(rng, n, df=60)
-        b2 = bcv2(mean, 0.1, factor)
-        direct = rng.poisson(rng.gamma(1 / b2, mean * b2))
-        ours = draw(mean, n, seed=seed, factor=factor)
-        assert stats.ks_2samp(ours, direct).pvalue > 1e-4  # conservative with ties
-
-    @pytest.mark.parametrize("mean", [2.0, 50.0])
-    def test_moments_over_genes(self, mean):
-        n, phi, df = 400_000, 0.1, 60.0
-        factor = splat.dispersion_factors(np.random.default_rng(1), n, df=df)
-        counts = draw(mean, n, seed=2, bcv_common=phi, factor=factor)
-        variance = mean + mean**2 * (phi + mean**-0.5) ** 2 * df / (df - 2)
-        if mean == 50:
-            assert variance == pytest.approx(200.73518426067733, abs=1e-9)
-            assert np.sqrt(bcv2(mean, phi)) == pytest.approx(0.2414213562373095, abs=1e-9)
-        assert counts.mean() == pytest.approx(mean, abs=4 * np.sqrt(variance / n))
-        assert counts.var() == pytest.approx(variance, rel=0.02)
-
-    def test_mean_zero_gives_zero(self):
-        means = np.array([[0.0, 5.0, 0.0]])
-        position, counts = splat.gamma_poisson(
-            np.random.default_rng(0), np.repeat(means, 100, axis=0), bcv_common=0.1, bcv_factor=np.ones(3)
-        )
-        assert set(position % 3) == {1}
-        assert counts.min() > 0
-
-    def test_no_counts_at_all(self):
-        position, counts = splat.gamma_poisson(
-            np.random.default_rng(0), np.zeros((4, 3)), bcv_common=0.1, bcv_factor=np.ones(3)
-        )
-        assert len(position) == len(counts) == 0
-
-    def test_very_dispersed_and_very_large(self):
-        counts = draw(1e8, 1000, seed=0, bcv_common=0.0)
-        assert counts.mean() == pytest.approx(1e8, rel=1e-4)
-        assert draw(1.0, 100, seed=0, bcv_common=50.0).min() >= 0
-
-
 class TestDispersionFactors:
     def test_chi_square(self):
         factor = splat.dispersion_factors(np.random.default_rng(0), 20_000, df=22.087)
@@ -174,45 +109,48 @@ class TestDispersionFactors:
         np.testing.assert_array_equal(splat.dispersion_factors(np.random.default_rng(0), 5, df=np.inf), 1)
 
 
-class TestSampleCounts:
-    n_cells = 3 * splat.BLOCK_CELLS + 5
+class TestDropout:
+    def test_logistic(self):
+        probability = splat.dropout_probability(np.array([0.0, 1.0, np.e, 10.0]), mid=0.0, shape=-1.0)
+        np.testing.assert_allclose(probability, [1.0, 0.5, 0.2689414213699951, 1 / 11], atol=1e-12)
 
-    def sample(self, means, seed=0):
-        return splat.sample_counts(
-            np.random.SeedSequence(seed),
+    @pytest.mark.parametrize("mean", [0.8, 15.0])
+    @pytest.mark.parametrize("seed", SEEDS)
+    def test_same_as_rates_drawn_first(self, mean, seed):
+        # the rate given the count, against Splatter's order: rate, count, dropout by the rate
+        n, mid, shape = 30_000, 0.5, -1.5
+        means, scale = np.full((n // 100, 100), mean), splat.bcv_scale(0.3, np.ones(100))
+        child, other = np.random.SeedSequence(seed).spawn(2)
+        X = sample_counts(child, lambda block: means[block], scale, n_cells=n // 100, n_genes=100)
+        ours = splat.drop_counts(
+            other,
+            X,
             lambda block: means[block],
-            n_cells=len(means),
-            bcv_common=0.1,
-            bcv_factor=np.ones(means.shape[1]),
+            scale,
+            mid=np.full(len(means), mid),
+            shape=np.full(len(means), shape),
         )
+        assert (ours.toarray() <= X.toarray()).all()
+        ours.check_format(full_check=True)
 
-    def test_blocks_have_streams_of_their_own(self):
-        means = np.random.default_rng(0).gamma(1, 1, (self.n_cells, 30))
-        whole = self.sample(means).toarray()
-        first = self.sample(means[: splat.BLOCK_CELLS]).toarray()
-        np.testing.assert_array_equal(whole[: splat.BLOCK_CELLS], first)
-        means[0] = 0  # what happens in one block stays in it
-        changed = self.sample(means).toarray()
-        assert not changed[0].any()
-        np.testing.assert_array_equal(whole[splat.BLOCK_CELLS :], changed[splat.BLOCK_CELLS :])
+        rng = np.random.default_rng(seed + 100)
+        theta = (1 + 0.3 * np.sqrt(mean)) ** 2
+        rate = rng.gamma(mean / theta, theta, n)
+        keep = rng.random(n) >= 1 / (1 + np.exp(-shape * (np.log(rate) - mid)))
+        direct = rng.poisson(rate) * keep
+        seen = ours.toarray().ravel()
+        edges = np.unique(np.quantile(direct, [0, 0.5, 0.7, 0.8, 0.9, 0.95])).astype(int)
+        table = [np.histogram(np.minimum(x, edges[-1]), [*edges, np.inf])[0] for x in (seen, direct)]
+        assert stats.chi2_contingency(table).pvalue > 1e-4
 
-    def test_blocks_differ(self):
-        dense = self.sample(np.full((self.n_cells, 30), 5.0)).toarray()
-        assert not np.array_equal(
-            dense[: splat.BLOCK_CELLS], dense[splat.BLOCK_CELLS : 2 * splat.BLOCK_CELLS]
+    def test_curve_of_each_cell(self):
+        means, scale = np.full((130, 50), 5.0), splat.bcv_scale(0.1, np.ones(50))
+        X = sample_counts(
+            np.random.SeedSequence(0), lambda block: means[block], scale, n_cells=130, n_genes=50
         )
-
-    def test_csr_of_whole_numbers(self):
-        X = self.sample(np.random.default_rng(0).gamma(1, 1, (self.n_cells, 30)))
-        assert X.shape == (self.n_cells, 30)
-        assert X.dtype == np.float32
-        assert X.has_sorted_indices
-        X.check_format(full_check=True)
-        assert (X.data > 0).all()
-        np.testing.assert_array_equal(X.data, np.rint(X.data))
-
-    def test_empty_cells_keep_their_row(self):
-        means = np.ones((self.n_cells, 30))
-        means[[0, 70, self.n_cells - 1]] = 0
-        sums = np.asarray(self.sample(means).sum(1)).ravel()
-        assert set(np.flatnonzero(sums == 0)) == {0, 70, self.n_cells - 1}
+        mid = np.where(np.arange(130) % 2, 1e9, -1e9)  # all counts of every other cell
+        kept = splat.drop_counts(
+            np.random.SeedSequence(1), X, lambda block: means[block], scale, mid=mid, shape=np.full(130, -1.0)
+        ).toarray()
+        assert not kept[1::2].any()
+        np.testing.assert_array_equal(kept[::2], X.toarray()[::2])

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from distaff._checks import check_int, error, listing
 from distaff._keys import SIMULATION
 from distaff.datasets import _splat as splat
+from distaff.datasets._counts import sample_counts
+from distaff.datasets._parameters import check_group_prob, check_parameters, check_seed
+from distaff.datasets._truth import numbered, record, warn_empty_cells
 
 __all__ = ["simulate_gep"]
 
@@ -194,21 +195,22 @@ def simulate_gep(
     base = var[SIMULATION.base_mean].to_numpy()
     profiles = np.stack([splat.profile(base, fold_k) for fold_k in fold.to_numpy().T])
     library, weights = obs[SIMULATION.library].to_numpy(), usage.to_numpy()
-    X = splat.sample_counts(
+    X = sample_counts(
         counts,
         lambda block: splat.mixture_means(library[block], weights[block], profiles),
+        splat.bcv_scale(params["bcv_common"], factor),
         n_cells=params["n_cells"],
-        bcv_common=params["bcv_common"],
-        bcv_factor=factor,
+        n_genes=params["n_genes"],
     )
-    _warn(X, fold, params)
+    _warn_empty_programs(fold, params)
+    warn_empty_cells(X, fix="raise lib_loc")
     return AnnData(
         X,
         obs=obs,
         var=var.assign(**{SIMULATION.dispersion: factor}),
         obsm={SIMULATION.usage: usage},
         varm={SIMULATION.effects: fold},
-        uns={SIMULATION.uns: _record(params)},
+        uns={SIMULATION.uns: record("simulate_gep", params)},
     )
 
 
@@ -220,7 +222,7 @@ def _check(arguments: Mapping[str, Any]) -> dict[str, Any]:
     n_active = check_int("n_active_identities", arguments["n_active_identities"], minimum=0)
     if n_active > n_identities:
         raise error("n_active_identities must be <= n_identities", got=f"{n_active} > {n_identities}")
-    real = splat.check_parameters(arguments)
+    real = check_parameters(arguments)
     low, high = real["min_prog_usage"], real["max_prog_usage"]
     if low > high:
         raise error("min_prog_usage must be <= max_prog_usage", got=f"{low} > {high}")
@@ -230,10 +232,8 @@ def _check(arguments: Mapping[str, Any]) -> dict[str, Any]:
         "n_identities": n_identities,
         "n_active_identities": n_active,
         "n_prog_genes": _n_prog_genes(arguments["n_prog_genes"], n_genes=n_genes, n_active=n_active),
-        "group_prob": splat.check_group_prob(
-            arguments["group_prob"], n_groups=n_identities, groups="n_identities"
-        ),
-        "random_state": splat.check_seed(arguments["random_state"]),
+        "group_prob": check_group_prob(arguments["group_prob"], n_groups=n_identities, groups="n_identities"),
+        "random_state": check_seed(arguments["random_state"]),
     }
 
 
@@ -258,7 +258,7 @@ def _genes(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Base means (genes, ...) and fold changes (genes, programs)."""
     n_genes = params["n_genes"]
-    means, outlier = splat.gene_means(
+    means, outlier, _ = splat.gene_means(
         rng,
         n_genes,
         shape=params["mean_shape"],
@@ -267,7 +267,7 @@ def _genes(
         out_fac_loc=params["out_fac_loc"],
         out_fac_scale=params["out_fac_scale"],
     )
-    names = [f"gene_{i}" for i in range(1, n_genes + 1)]
+    names = numbered("gene", n_genes)
     var = pd.DataFrame({SIMULATION.base_mean: means, SIMULATION.outlier: outlier}, index=names)
 
     in_activity = np.zeros(n_genes, dtype=bool)
@@ -303,7 +303,7 @@ def _cells(rng: np.random.Generator, params: Mapping[str, Any]) -> tuple[pd.Data
     uses = (identity < params["n_active_identities"]) & (rng.random(n_cells) < params["prog_cell_frac"])
     activity = uses * rng.uniform(params["min_prog_usage"], params["max_prog_usage"], n_cells)
 
-    names = [f"cell_{i}" for i in range(1, n_cells + 1)]
+    names = numbered("cell", n_cells)
     cell_type = pd.Categorical.from_codes(identity, categories=identities)
     obs = pd.DataFrame({SIMULATION.group: cell_type, SIMULATION.library: library}, index=names)
     own = identity[:, None] == np.arange(len(identities))
@@ -314,32 +314,13 @@ def _cells(rng: np.random.Generator, params: Mapping[str, Any]) -> tuple[pd.Data
 
 
 def _identities(params: Mapping[str, Any]) -> list[str]:
-    return [f"identity_{i}" for i in range(1, params["n_identities"] + 1)]
+    return numbered("identity", params["n_identities"])
 
 
-def _warn(X: csr_matrix, fold: pd.DataFrame, params: Mapping[str, Any]) -> None:
-    """Warn of cells and programs that make the data useless for most purposes."""
+def _warn_empty_programs(fold: pd.DataFrame, params: Mapping[str, Any]) -> None:
     empty = [name for name, values in fold.items() if params["de_prob"] > 0 and (values == 1).all()]
     if empty:
         message = error(
             "programs must have genes", got=f"none in {listing(empty)}", fix="Raise n_genes or de_prob."
         )
         warnings.warn(str(message), UserWarning, stacklevel=3)
-    n_empty = int((np.diff(X.indptr) == 0).sum())
-    if n_empty:
-        message = error(
-            "every cell must have counts to be used by a model",
-            got=f"{n_empty} of {X.shape[0]} cells without any",
-            fix="Remove them with scanpy.pp.filter_cells(adata, min_counts=1), or raise lib_loc.",
-        )
-        warnings.warn(str(message), UserWarning, stacklevel=3)
-
-
-def _record(params: dict[str, Any]) -> dict[str, Any]:
-    """What ``uns`` says about the simulation."""
-    return {
-        "simulator": "simulate_gep",
-        "params": {name: value for name, value in params.items() if name != "random_state"},
-        "random_state": params["random_state"],
-        "version": version("distaff"),
-    }

@@ -68,6 +68,15 @@ def check_non_negative(adata: AnnData, *, layer: str | None = None) -> None:
     scan.finish()
 
 
+def finite_blocks(adata: AnnData, *, layer: str | None = None) -> Iterator[tuple[int, Any]]:
+    """First row and values of blocks of rows, CSR or dense, each checked to hold finite numbers."""
+    place = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    scan = _Scan(adata, place, any_real=True)
+    for start, block in _row_blocks(_matrix(adata, layer)):
+        scan.block(start, block)
+        yield start, block
+
+
 def _check_shape(adata: AnnData) -> None:
     if adata.is_view:
         raise error("adata must not be a view", got="a view of another AnnData", fix="Use adata.copy().")
