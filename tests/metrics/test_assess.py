@@ -87,6 +87,7 @@ class TestPermutations:
         assert table.loc[["usage", "group"], "p_value"].tolist() == [0.01, 0.01]
         assert table.loc["noise", "p_value"] > 0.05
 
+    @pytest.mark.slow
     def test_p_values_of_noise_are_uniform(self) -> None:
         found = []
         for seed in range(25):
