@@ -73,6 +73,17 @@ def test_ties_cannot_win() -> None:
     np.testing.assert_allclose(spn(Z, y).matrix["y1"], 0.0, atol=0.002)
 
 
+def test_order_of_tied_cells_does_not_matter() -> None:
+    rng = np.random.default_rng(0)
+    y = np.repeat(["B", "NK", "T"], 100)
+    Z = rng.integers(0, 5, (300, 3)) + 2.0 * (y == "T")[:, None]
+    score = spn(Z, y)
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(300)
+        pd.testing.assert_frame_equal(spn(Z[order], y[order]).matrix, score.matrix)
+    assert (spn(Z, y, ties="input").matrix - score.matrix).abs().max(axis=None) > 0.02
+
+
 def test_random_order_scores_nothing_on_average() -> None:
     rng = np.random.default_rng(0)
     score = spn(rng.normal(size=(2000, 50)), np.arange(2000) % 4)
