@@ -129,3 +129,34 @@ def test_duplicated_cells() -> None:
 def test_bad_input(latent, labels, options, message) -> None:
     with pytest.raises(ValueError, match=message):
         cluster_agreement(latent, labels, **options)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e8])
+@pytest.mark.parametrize("n_dims", [3, 24])
+def test_far_from_the_origin(latent, shift, n_dims) -> None:
+    Z = np.hstack([latent, np.zeros((150, n_dims - 3))]) + shift
+    assert cluster_agreement(Z, LABELS, resolutions=[0.1]).value == 1.0
+
+
+@pytest.mark.parametrize("value", [1e3, 1e9])
+def test_outlier(latent, value) -> None:
+    Z = latent + 2.0 * np.random.default_rng(1).normal(size=latent.shape)
+    clean = cluster_agreement(Z, LABELS).value
+    assert clean < 0.99
+    Z[17, 1] = value
+    assert cluster_agreement(Z, LABELS).value == pytest.approx(clean, abs=0.02)
+
+
+def test_order_of_cells_and_dimensions(latent) -> None:
+    order = np.random.default_rng(0).permutation(150)
+    one = cluster_agreement(latent, LABELS, resolutions=[0.1, 0.3])
+    other = cluster_agreement(latent[order][:, [2, 0, 1]], LABELS[order], resolutions=[0.1, 0.3])
+    np.testing.assert_allclose(one.curve, other.curve)
+
+
+def test_class_in_one_cell(latent) -> None:
+    labels = LABELS.astype(object)
+    labels[3] = "alone"
+    result = cluster_agreement(latent, labels, resolutions=[0.1])
+    assert result.n_cells == 150
+    assert result.value == pytest.approx(adjusted_rand_score(labels, LABELS))

@@ -16,6 +16,7 @@ SCORES = {
     "single_dimension_accuracy": metrics.single_dimension_accuracy,
     "mig": metrics.mig,
     "smi": metrics.smi,
+    "spn": metrics.spn,
 }
 
 NUMBER_SCORES = {name: SCORES[name] for name in ("max_spearman", "mig", "smi")}
@@ -219,7 +220,7 @@ def test_sign_and_scale(metric, latent, labels) -> None:
     np.testing.assert_allclose(metric(flipped, labels).matrix, metric(latent, labels).matrix, atol=0.01)
 
 
-@pytest.mark.parametrize("name", ["max_spearman", "mig", "smi"])
+@pytest.mark.parametrize("name", ["max_spearman", "mig", "smi", "spn"])
 def test_order_of_cells(name, latent, labels) -> None:
     order = np.random.default_rng(0).permutation(len(latent))
     score = SCORES[name](latent, labels)
@@ -227,7 +228,7 @@ def test_order_of_cells(name, latent, labels) -> None:
     pd.testing.assert_frame_equal(other.matrix, score.matrix)
 
 
-@pytest.mark.parametrize("name", ["max_spearman", "mig", "smi"])
+@pytest.mark.parametrize("name", ["max_spearman", "mig", "smi", "spn"])
 def test_monotone_transform_and_outliers(name, latent, labels) -> None:
     Z = latent.copy()
     Z[Z[:, 1].argmax(), 1] = 1e6

@@ -132,3 +132,23 @@ def test_fast_enough() -> None:
     start = time.perf_counter()
     single_dimension_accuracy(Z, y)
     assert time.perf_counter() - start < 5  # 0.4 s on a quiet core
+
+
+@pytest.mark.parametrize("value", [-1e4, 1e9])
+@pytest.mark.parametrize("cv", [None, 5])
+def test_extreme_cell_does_not_hide_a_dimension(value, cv) -> None:
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 200)
+    Z = rng.normal(size=(400, 2)) + y[:, None] * [1.0, 2.0]
+    clean = single_dimension_accuracy(Z, y, cv=cv).matrix
+    Z[7] = value
+    np.testing.assert_allclose(single_dimension_accuracy(Z, y, cv=cv).matrix, clean, atol=0.02)
+
+
+def test_long_tails_are_left_alone() -> None:
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 100)
+    Z = rng.exponential(size=(200, 3)) * (1 + y[:, None])
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    expected = [model.fit(Z[:, [d]], y).score(Z[:, [d]], y) for d in range(3)]
+    np.testing.assert_allclose(single_dimension_accuracy(Z, y, cv=None).matrix["y1"], expected, atol=1e-12)

@@ -24,6 +24,8 @@ from distaff.metrics._score import Score
 __all__ = ["Block", "Problem", "best_rows", "parse", "parse_latent", "summarise", "warn"]
 
 NEGLIGIBLE_VARIANCE = 1e-12  # share of the largest variance below which a dimension counts as constant
+INNER = (0.05, 0.95)  # quantiles that bound the bulk of the cells
+INNER_WIDTH = 3.29  # their distance in a normal distribution, in standard deviations
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,9 +127,15 @@ def parse_latent(Z: Any) -> tuple[NDArray[np.float64], pd.Index]:
 
 
 def constant_columns(Z: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(dimensions,) whether a column does not vary, or by a rounding error beside the others."""
+    """(dimensions,) whether a column does not vary, or by a rounding error beside the others.
+
+    The others count by their inner 90 %, lest one extreme cell of one column make the rest look constant.
+    """
     variance = Z.var(axis=0)
-    return (np.ptp(Z, axis=0) == 0) | (variance <= NEGLIGIBLE_VARIANCE * variance.max())
+    low, high = np.quantile(Z, INNER, axis=0)
+    scale = ((high - low) / INNER_WIDTH) ** 2
+    largest = scale.max() if scale.any() else variance.max()
+    return (np.ptp(Z, axis=0) == 0) | (variance <= NEGLIGIBLE_VARIANCE * largest)
 
 
 def best_rows(matrix: pd.DataFrame, *, floor: float = 0.0) -> pd.Series:

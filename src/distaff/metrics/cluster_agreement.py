@@ -164,7 +164,8 @@ def _partitions(
     if constant_columns(Z).all():
         warn("The latent is constant: all cells are one cluster, and the agreement is 0.")
         return [np.zeros(len(Z), dtype=np.int64) for _ in resolutions]
-    graph = _to_igraph(fuzzy_graph(Z, n_neighbors))
+    centred = Z - np.median(Z, axis=0)  # squared distances far from the origin lose their digits
+    graph = _to_igraph(fuzzy_graph(centred, n_neighbors))
     return [_leiden(graph, resolution, seed) for resolution in resolutions]
 
 

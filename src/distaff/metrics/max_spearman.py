@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from distaff.metrics._contract import Block, Problem, parse, summarise
 from distaff.metrics._factors import Kinds
+from distaff.metrics._ranks import column_ranks
 from distaff.metrics._score import Score
 
 __all__ = ["max_spearman"]
@@ -19,7 +19,7 @@ def max_spearman(Z: Any, Y: Any, *, kinds: Kinds = None) -> Score:
     r"""Largest absolute Spearman correlation of each factor with a dimension.
 
     Ranks are averaged over ties. A binary factor counts as 0 and 1; one with more classes is split into
-    one factor a class, "factor: class".
+    one factor a class, "factor: class". On classes this is the ASC score of the DRVI paper.
 
     A binary factor that one dimension separates perfectly reaches only :math:`\sqrt{3p(1-p)\,n^2/(n^2-1)}`
     for a share :math:`p` of positive cells: compare the score with its ``ceiling``, or read the rank-biserial
@@ -49,7 +49,7 @@ def max_spearman(Z: Any, Y: Any, *, kinds: Kinds = None) -> Score:
 
     References
     ----------
-    Kimmel (2020), :cite:p:`Kimmel20`.
+    Kimmel (2020), :cite:p:`Kimmel20`; Moinfar and Theis (2024), :cite:p:`Moinfar24`.
 
     Examples
     --------
@@ -104,4 +104,6 @@ def _correlate(problem: Problem, block: Block) -> tuple[NDArray[Any], NDArray[An
 
 
 def _centred_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return rankdata(values, axis=0) - (len(values) + 1) / 2.0
+    ranks = column_ranks(values)
+    ranks -= (len(values) + 1) / 2.0
+    return ranks

@@ -15,9 +15,9 @@ __all__ = ["smi"]
 def smi(Z: Any, Y: Any, *, n_bins: int = 10, strategy: str = "quantile", kinds: Kinds = None) -> Score:
     r"""Scaled mutual information :math:`I(z_d; y_k) / H(y_k)` of each pair; the best dimension counts.
 
-    A factor with more than two classes is split into one factor a class, "factor: class". The mean over
-    factors of the best dimension is DRVI's MSAS; for the one-to-one matching pass the result to
-    :func:`distaff.metrics.lms`.
+    A factor with more than two classes is split into one factor a class, "factor: class". Pass the
+    result to :func:`distaff.metrics.lms`, :func:`distaff.metrics.msas` or :func:`distaff.metrics.msgs` for
+    the aggregations over dimensions. The published form is ``strategy="uniform"`` on classes.
 
     Parameters
     ----------
