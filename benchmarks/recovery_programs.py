@@ -19,6 +19,7 @@ MODELS = {
     "LinearVAE, random start": (ds.model.LinearVAE, {}),
     "LinearVAE, NMF start": (ds.model.LinearVAE, {"init": "nmf"}),
     "ProgramVAE": (ds.model.ProgramVAE, {}),
+    "ProgramVAE, no gate": (ds.model.ProgramVAE, {"gate": False}),
     "ProgramVAE, Kullback-Leibler start": (ds.model.ProgramVAE, {"init": "nmf_kl"}),
 }
 
