@@ -2,10 +2,18 @@
 
 from distaff.metrics._score import Score
 from distaff.metrics.active_units import ActiveUnits, active_units
+from distaff.metrics.beta_vae_score import beta_vae_score
 from distaff.metrics.cluster_agreement import ClusterAgreement, cluster_agreement
+from distaff.metrics.dci import dci
+from distaff.metrics.explicitness import explicitness
+from distaff.metrics.factor_vae_score import factor_vae_score
+from distaff.metrics.infomec import infomec
+from distaff.metrics.irs import irs
 from distaff.metrics.lms import lms
 from distaff.metrics.max_spearman import max_spearman
 from distaff.metrics.mig import mig
+from distaff.metrics.modularity import modularity
+from distaff.metrics.sap import sap
 from distaff.metrics.single_dimension_accuracy import single_dimension_accuracy
 from distaff.metrics.smi import smi
 
@@ -14,10 +22,18 @@ __all__ = [
     "ClusterAgreement",
     "Score",
     "active_units",
+    "beta_vae_score",
     "cluster_agreement",
+    "dci",
+    "explicitness",
+    "factor_vae_score",
+    "infomec",
+    "irs",
     "lms",
     "max_spearman",
     "mig",
+    "modularity",
+    "sap",
     "single_dimension_accuracy",
     "smi",
 ]
