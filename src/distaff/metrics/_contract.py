@@ -79,6 +79,11 @@ class Problem:
             Z = self.Z if rows.all() else self.Z[rows]
             yield Block(members, rows, Z, constant_columns(Z))
 
+    def used(self) -> NDArray[np.bool_]:
+        """(cells,) whether a factor that can be scored is labelled there."""
+        labelled = [factor.labelled for factor in self.factors if not factor.constant]
+        return np.any(labelled, axis=0) if labelled else np.ones(len(self.Z), dtype=bool)
+
     def values(self, index: int, block: Block) -> NDArray[Any]:
         """Labels of factor ``index`` in the cells of ``block``."""
         return self.factors[index].values[block.rows]
@@ -138,8 +143,8 @@ def constant_columns(Z: NDArray[np.float64]) -> NDArray[np.bool_]:
     return (np.ptp(Z, axis=0) == 0) | (variance <= NEGLIGIBLE_VARIANCE * largest)
 
 
-def best_rows(matrix: pd.DataFrame, *, floor: float = 0.0) -> pd.Series:
-    """Row of the largest value of each column, None where nothing is above ``floor``."""
+def best_rows(matrix: pd.DataFrame, *, floor: float | NDArray[np.float64] = 0.0) -> pd.Series:
+    """Row of the largest value of each column, None where nothing is above ``floor`` (of the column)."""
     values = matrix.to_numpy()
     scores = np.where(np.isnan(values), -np.inf, values)
     rows = scores.argmax(axis=0)
@@ -156,7 +161,8 @@ def summarise(
     *,
     params: dict[str, Any],
     details: dict[str, Any] | None = None,
-    floor: float = 0.0,
+    floor: float | NDArray[np.float64] = 0.0,
+    summary: dict[str, float] | None = None,
 ) -> Score:
     """Build the result: names, means, counts, and a warning that names the factors without a score."""
     factors = pd.Index([factor.name for factor in problem.factors], name="factor")
@@ -180,6 +186,7 @@ def summarise(
         n_missing=(len(problem.Z) - n_cells).rename("n_missing"),
         details=pd.DataFrame({"kind": kinds, **(details or {})}, index=factors),
         params=params,
+        summary=summary or {},
     )
 
 

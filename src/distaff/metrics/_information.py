@@ -7,14 +7,25 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.stats import chi2
 
 from distaff._checks import check_choice, check_int, listing
-from distaff.metrics._contract import Problem, warn
+from distaff.metrics._contract import Block, Problem, warn
 
-__all__ = ["STRATEGIES", "Information", "bin_values", "entropy", "information", "mutual_information"]
+__all__ = [
+    "STRATEGIES",
+    "Information",
+    "bin_columns",
+    "bin_values",
+    "entropy",
+    "information",
+    "joint_counts",
+    "levels",
+    "mutual_information",
+]
 
 STRATEGIES = ("quantile", "uniform")
+LEVEL = 0.001  # of the test that a dimension tells anything
 MAX_BIAS = 0.1  # expected bias, as a share of the factor's entropy, above which a score is not to be trusted
 
 
@@ -26,21 +37,44 @@ def bin_values(values: NDArray[np.float64], n_bins: int, strategy: str) -> NDArr
     """
     if strategy == "uniform":
         return np.digitize(values, np.histogram(values, n_bins)[1][:-1]) - 1
-    different, codes = np.unique(values, return_inverse=True)
+    different, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
     if len(different) <= n_bins:
         return codes
-    ranks = rankdata(values) - 0.5
-    return np.minimum(ranks * (n_bins / len(values)), n_bins - 1).astype(np.int64)
+    middle = np.cumsum(counts) - counts / 2  # of the ranks of each value, ties together
+    return np.minimum(middle * (n_bins / len(values)), n_bins - 1).astype(np.int64)[codes]
+
+
+def bin_columns(Z: NDArray[np.float64], n_bins: int, strategy: str) -> NDArray[np.int64]:
+    """Bin numbers (cells, dimensions) of each dimension."""
+    bins = np.empty(Z.shape, dtype=np.int64)
+    for d in range(Z.shape[1]):
+        bins[:, d] = bin_values(Z[:, d], n_bins, strategy)
+    return bins
+
+
+def joint_counts(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Cells (dimensions, values of a, values of b) of codes ``a`` (cells, dimensions) and ``b`` (cells,)."""
+    n_dims = a.shape[1]
+    n_a, n_b = int(a.max()) + 1, int(b.max()) + 1
+    places = a + n_a * np.arange(n_dims)
+    places *= n_b
+    places += b[:, None]
+    return np.bincount(places.ravel(), minlength=n_dims * n_a * n_b).reshape(n_dims, n_a, n_b)
+
+
+def _information_of(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(dimensions,) plug-in mutual information of joint counts."""
+    joint = counts / counts.sum(axis=(1, 2), keepdims=True)
+    product = joint.sum(axis=2, keepdims=True) * joint.sum(axis=1, keepdims=True)
+    seen = joint > 0
+    terms = np.zeros(joint.shape)
+    terms[seen] = joint[seen] * np.log(joint[seen] / product[seen])
+    return np.maximum(terms.sum(axis=(1, 2)), 0.0)
 
 
 def mutual_information(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
     """Plug-in mutual information of two codes, never negative."""
-    n_a, n_b = int(a.max()) + 1, int(b.max()) + 1
-    counts = np.bincount(a * n_b + b, minlength=n_a * n_b).reshape(n_a, n_b)
-    joint = counts / counts.sum()
-    product = np.outer(joint.sum(axis=1), joint.sum(axis=0))
-    seen = joint > 0
-    return max(float((joint[seen] * np.log(joint[seen] / product[seen])).sum()), 0.0)
+    return float(_information_of(joint_counts(a[:, None], b))[0])
 
 
 def entropy(codes: NDArray[np.int64]) -> float:
@@ -61,12 +95,30 @@ class Information:
     entropy
         (factors,) nats.
     bias
-        (factors,) expected upward bias of ``share`` under independence, ``(B - 1)(K - 1) / (2 n H)``.
+        (factors,) expected upward bias of ``share`` under independence, ``(B - 1)(K - 1) / (2 n H)``, for the
+        dimension with most bins.
+    excess
+        (dimensions, factors) the same for each pair.
+    n_cells
+        (factors,) labelled cells.
     """
 
     share: NDArray[np.float64]
     entropy: NDArray[np.float64]
     bias: NDArray[np.float64]
+    excess: NDArray[np.float64]
+    n_cells: NDArray[np.int64]
+
+    @property
+    def significant(self) -> NDArray[np.bool_]:
+        """(dimensions, factors) whether there is any information, by a likelihood ratio test.
+
+        Without information ``2 n I`` is chi-squared with ``(B - 1)(K - 1)`` degrees of freedom. The level is
+        0.001 over all factors of a dimension together.
+        """
+        scale = 2.0 * self.n_cells * self.entropy
+        limit = chi2.isf(LEVEL / len(self.entropy), np.maximum(scale * self.excess, 1.0))
+        return scale * self.share > limit
 
     @property
     def details(self) -> dict[str, Any]:
@@ -80,31 +132,35 @@ def information(problem: Problem, *, n_bins: int, strategy: str) -> Information:
     check_choice("strategy", strategy, STRATEGIES)
     n_dims, n_factors = problem.Z.shape[1], len(problem.factors)
     share = np.full((n_dims, n_factors), np.nan)
-    H, bias = np.full(n_factors, np.nan), np.full(n_factors, np.nan)
+    excess, H = np.full(share.shape, np.nan), np.full(n_factors, np.nan)
     for block in problem.blocks():
-        targets = {i: _target(problem, i, problem.values(i, block), n_bins, strategy) for i in block.factors}
-        for i, y in targets.items():
+        varies = ~block.constant
+        bins = bin_columns(block.Z[:, varies], n_bins, strategy)
+        for i in block.factors:
+            y = levels(problem, i, block, n_bins, strategy)
             H[i] = entropy(y)
-        n_used = 1
-        for d in range(n_dims):
-            if block.constant[d]:
-                share[d, block.factors] = 0.0
-                continue
-            z = bin_values(block.Z[:, d], n_bins, strategy)
-            n_used = max(n_used, len(np.unique(z)))
-            for i, y in targets.items():
-                share[d, i] = min(mutual_information(z, y) / H[i], 1.0)
-        for i, y in targets.items():
-            bias[i] = (n_used - 1) * (len(np.unique(y)) - 1) / (2 * len(y) * H[i])
+            share[:, i] = excess[:, i] = 0.0
+            if varies.any():
+                counts = joint_counts(bins, y)
+                share[varies, i] = np.minimum(_information_of(counts) / H[i], 1.0)
+                n_used = (counts.sum(axis=2) > 0).sum(axis=1)
+                excess[varies, i] = (n_used - 1) * (len(np.unique(y)) - 1) / (2 * len(y) * H[i])
+    bias = excess.max(axis=0)
     _warn_bias(problem, bias)
-    return Information(share, H, bias)
+    n_cells = np.array([int(factor.labelled.sum()) for factor in problem.factors])
+    return Information(share, H, bias, excess, n_cells)
 
 
-def _target(
-    problem: Problem, index: int, values: NDArray[Any], n_bins: int, strategy: str
+def levels(
+    problem: Problem, index: int, block: Block, n_bins: int, strategy: str = "quantile"
 ) -> NDArray[np.int64]:
+    """Class numbers of factor ``index`` in the cells of ``block``; a continuous factor is binned.
+
+    Each number has a cell.
+    """
+    values = problem.values(index, block)
     if problem.factors[index].kind == "continuous":
-        return bin_values(values, n_bins, strategy)
+        return np.unique(bin_values(values, n_bins, strategy), return_inverse=True)[1]
     return values
 
 

@@ -19,7 +19,8 @@ class Score:
     name
         Name of the metric.
     value
-        Mean over the factors that have a score; NaN if none has.
+        Mean over the factors that have a score, NaN if none has; for a metric that scores dimensions, such as
+        modularity, the weighted mean over dimensions.
     per_factor
         (factors,) score of each factor, NaN where it is undefined (fewer than two cells or values).
     matrix
@@ -35,6 +36,10 @@ class Score:
         (factors, columns) further numbers of this metric, such as the entropy of the factor.
     params
         Settings, seed included.
+    per_dimension
+        (dimensions, columns) numbers of each dimension; empty for a metric that scores factors only.
+    summary
+        Further scores of the whole latent, such as the completeness beside the disentanglement.
     """
 
     name: str
@@ -46,6 +51,8 @@ class Score:
     n_missing: pd.Series
     details: pd.DataFrame
     params: dict[str, Any] = field(default_factory=dict)
+    per_dimension: pd.DataFrame = field(default_factory=pd.DataFrame)
+    summary: dict[str, float] = field(default_factory=dict)
 
     @property
     def n_factors_used(self) -> int:

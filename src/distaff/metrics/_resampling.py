@@ -1,0 +1,68 @@
+"""Seeded draws of cells that do not depend on the order in which the cells come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+__all__ = ["LevelSampler", "canonical_columns", "canonical_rows", "stratified_folds"]
+
+
+def _distances(Z: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Twice the distance of each rank from the middle: whole numbers, blind to the sign of a dimension."""
+    return np.abs((2 * rankdata(Z, axis=0)).astype(np.int64) - (len(Z) + 1))
+
+
+def canonical_rows(Z: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Order of the cells (rows) by how far out they lie, the same however cells and dimensions are permuted.
+
+    Cells that lie equally far out keep their order.
+    """
+    distance = _distances(Z)
+    return np.lexsort((distance.sum(axis=1), (distance**2).sum(axis=1)))
+
+
+def canonical_columns(Z: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Order of the dimensions of cells in canonical order, the same however dimensions are permuted."""
+    return np.argsort(np.arange(len(Z)) @ _distances(Z), kind="stable")
+
+
+def stratified_folds(codes: NDArray[Any], n_folds: int, seed: int) -> NDArray[np.int64]:
+    """Fold number of each cell: the cells of each class dealt out in turn, after a seeded shuffle."""
+    order = np.random.default_rng(seed).permutation(len(codes))
+    order = order[np.argsort(codes[order], kind="stable")]
+    folds = np.empty(len(codes), dtype=np.int64)
+    folds[order] = np.arange(len(codes)) % n_folds
+    return folds
+
+
+class LevelSampler:
+    """Draws groups of cells that share the level of a factor.
+
+    Parameters
+    ----------
+    codes
+        (cells,) level of each cell. Levels of a single cell are left out: all that is drawn there is the
+        same.
+    """
+
+    def __init__(self, codes: NDArray[np.int64]) -> None:
+        sizes = np.bincount(codes)
+        kept = sizes > 1
+        self.cells = np.argsort(codes, kind="stable")
+        self.starts = (np.cumsum(sizes) - sizes)[kept]
+        self.sizes = sizes[kept]
+
+    @property
+    def empty(self) -> bool:
+        """Whether no level has two cells."""
+        return len(self.sizes) == 0
+
+    def draw(self, rng: np.random.Generator, n_groups: int, group_size: int) -> NDArray[np.int64]:
+        """(groups, cells of a group) with replacement; a level is drawn as often as it is frequent."""
+        level = np.searchsorted(np.cumsum(self.sizes), rng.integers(self.sizes.sum(), size=n_groups), "right")
+        place = (rng.random((n_groups, group_size)) * self.sizes[level, None]).astype(np.int64)
+        return self.cells[self.starts[level, None] + place]
