@@ -42,6 +42,8 @@ def aggregate(
         per_factor=pd.Series(per_factor, index=base.matrix.columns, name=name),
         best_dimension=best,
         params={**base.params, "matched": base.name},
+        per_dimension=pd.DataFrame(),
+        summary={},
     )
 
 
