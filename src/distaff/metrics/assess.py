@@ -92,11 +92,9 @@ def assess(
     cells, :math:`h - s` varies as :math:`s` varies around its limit, so the interval is :math:`2s -
     q_{.975}(h)` to :math:`2s - q_{.025}(h)`. Drawing cells with replacement would repeat cells, which
     raises mutual information and makes neighbours of copies. The reflection removes an error that shrinks
-    as :math:`1/N`, such as the upward bias of mutual information, so the score itself may lie outside. In
-    simulations of 600 cells it held the limit in 92 to 100 % of 60 trials for rank correlation, MIG, SMI
-    and SPN; intervals from repeated cells never did for SPN, nor for SMI of a continuous factor. It fails
-    where there is nothing to estimate, at 0 or 1; for a score that a model learns it points to what more
-    cells would give; and it is NaN for a class so small that a half lacks it.
+    as :math:`1/N`, such as the upward bias of mutual information, so the score itself may lie outside. It
+    fails where there is nothing to estimate, at 0 or 1; for a score that a model learns it points to what
+    more cells would give; and it is NaN for a class so small that a half lacks it.
 
     Parameters
     ----------
