@@ -9,11 +9,17 @@ import anndata
 import numpy as np
 import pandas as pd
 import scanpy as sc
+import torch
 from sklearn.decomposition import NMF, FastICA
 
 import distaff as ds
 
 DATA = Path(os.environ.get("DISTAFF_DATA", "data"))
+
+
+def one_thread() -> None:
+    """Train on one thread: choosing genes with scanpy sets torch to all cores."""
+    torch.set_num_threads(1)
 
 
 def kang(n_genes: int) -> tuple[anndata.AnnData, pd.DataFrame]:

@@ -11,7 +11,7 @@ import warnings
 
 import pandas as pd
 import scanpy as sc
-from _data import DATA
+from _data import DATA, one_thread
 
 import distaff as ds
 
@@ -35,6 +35,7 @@ def main() -> None:
     arguments = {} if options.init is None else {"init": None if options.init == "none" else options.init}
     if options.lambda_group is not None:
         arguments["lambda_group"] = options.lambda_group
+    one_thread()
     for seed in options.seeds:
         start = time.perf_counter()
         model = ds.model.AnnotatedVAE(adata, **arguments)
@@ -50,9 +51,8 @@ def report(model: ds.model.AnnotatedVAE) -> None:
     outside = adata.varm["gene_sets"].to_numpy() == 0
     zeros = (model.get_loadings().to_numpy()[outside] == 0).mean()
     elbo = float(model.get_elbo(indices=model.validation_indices))
-    print(
-        f"zeros off the set {zeros:.4f}, terms off {(~terms['active']).sum()} of {len(terms)}, held out {elbo:.1f}"
-    )
+    off = int((~terms["active"]).sum())
+    print(f"zeros off the set {zeros:.4f}, terms off {off} of {len(terms)}, held out {elbo:.1f}")
     labelled = adata.obs["cell_type"].notna().to_numpy()
     Z = pd.DataFrame(model.get_latent_representation(), columns=model.factor_names)[labelled]
     Z.loc[:, ~terms["active"].to_numpy()] = 0.0

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import scanpy as sc
 import scvi
-from _data import DATA
+from _data import DATA, one_thread
 
 import distaff as ds
 
@@ -50,6 +50,7 @@ def main() -> None:
     adata = adata[adata.obs["seurat_qc"].to_numpy(dtype=bool)].copy()
     sc.pp.highly_variable_genes(adata, n_top_genes=options.genes, flavor="seurat_v3", subset=True)
     sc.pp.filter_cells(adata, min_counts=1)
+    one_thread()
     rows = []
     for seed in range(options.seeds):
         for name in options.models:

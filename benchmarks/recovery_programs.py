@@ -11,7 +11,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from _data import factorised, kang, log_normalised, scores, simulated
+from _data import factorised, kang, log_normalised, one_thread, scores, simulated
 
 import distaff as ds
 
@@ -19,7 +19,7 @@ MODELS = {
     "LinearVAE, random start": (ds.model.LinearVAE, {}),
     "LinearVAE, NMF start": (ds.model.LinearVAE, {"init": "nmf"}),
     "ProgramVAE": (ds.model.ProgramVAE, {}),
-    "ProgramVAE, no gate": (ds.model.ProgramVAE, {"gate": False}),
+    "ProgramVAE, gate": (ds.model.ProgramVAE, {"gate": True}),
     "ProgramVAE, Kullback-Leibler start": (ds.model.ProgramVAE, {"init": "nmf_kl"}),
 }
 
@@ -60,6 +60,7 @@ def main() -> None:
 def trained(adata: object, name: str, options: argparse.Namespace, seed: int) -> tuple[np.ndarray, float]:
     """Latent of a model at its defaults, and the seconds that it took."""
     cls, arguments = MODELS[name]
+    one_thread()
     cls.setup_anndata(adata)
     model = cls(adata, n_latent=options.factors, **arguments)
     start = time.perf_counter()

@@ -11,7 +11,7 @@ import warnings
 import anndata
 import numpy as np
 import pandas as pd
-from _data import kang, simulated
+from _data import kang, one_thread, simulated
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 
@@ -34,6 +34,7 @@ def main() -> None:
         adata, Y = (
             kang(options.genes) if options.data == "kang" else simulated(options.cells, options.genes, seed)
         )
+        one_thread()
         for target in options.targets:
             print({"seed": seed, **sparse(adata, Y, options, seed, target)}, flush=True)
         print({"seed": seed, **dense(adata, Y, options, seed)}, flush=True)

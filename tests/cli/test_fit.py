@@ -185,7 +185,7 @@ def test_every_model(model, options, write, gene_sets, tmp_path):
     np.testing.assert_allclose(
         again.get_latent_representation(), adata.obsm["X_distaff"], rtol=1e-5, atol=1e-6
     )
-    assert ("distaff_inclusion" in adata.obsm) == (model in ("sparse", "program"))
+    assert ("distaff_inclusion" in adata.obsm) == (model == "sparse")
     assert ("distaff_loadings" in adata.varm) == (model != "sparse")
     if model != "sparse":
         loadings = adata.varm["distaff_loadings"]

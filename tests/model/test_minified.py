@@ -16,7 +16,7 @@ MODELS = {
     "LinearVAE": (LinearVAE, {"n_latent": 3}),
     "LinearVAE logistic normal": (LinearVAE, {"n_latent": 3, "latent": "logistic_normal"}),
     "SparseVAE": (SparseVAE, {"n_latent": 3, "prior": "pseudo_input", "alpha": 0.5}),
-    "ProgramVAE": (ProgramVAE, {"n_latent": 3, "init": None}),
+    "ProgramVAE": (ProgramVAE, {"n_latent": 3, "init": None, "gate": True}),
     "AnnotatedVAE": (AnnotatedVAE, {"n_dense": 1}),
 }
 GATED = ("SparseVAE", "ProgramVAE")

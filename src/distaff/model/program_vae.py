@@ -21,10 +21,10 @@ class ProgramVAE(FactorModel):
     .. math::
 
         r = (\text{expm1}(z W^\top) + 10^{-3})\, e^{\text{covariates}}, \quad
-        \rho = r / \textstyle\sum_g r_g, \quad z_k = \zeta_k\, \text{softplus}(u_k), \quad W \ge 0
+        \rho = r / \textstyle\sum_g r_g, \quad z_k = \text{softplus}(u_k), \quad W \ge 0
 
-    A program is off or on in a cell, with non-negative loadings that add up to log1p expression: what NMF
-    finds, with a count likelihood, covariates, and an encoder that maps new cells.
+    Programs have non-negative scores and loadings that add up to log1p expression: what NMF finds, with a
+    count likelihood, covariates, and an encoder that maps new cells.
 
     Parameters
     ----------
@@ -37,9 +37,10 @@ class ProgramVAE(FactorModel):
     init
         ``"nmf"`` (Frobenius) or ``"nmf_kl"`` of the log-normalised counts; None for a random start.
     gate
-        Switch programs off and on by cell with a gate; else they are small or large.
+        Also switch programs off and on by cell, :math:`z_k = \zeta_k\, \text{softplus}(u_k)`; the latent is
+        then that of a :class:`~distaff.model.SparseVAE`, inclusion probabilities included.
     alpha
-        Prior probability that a program is on; None for 0.5.
+        Prior probability that a gated program is on; None for 0.5.
     n_hidden
         Width of the encoder's layers.
     n_layers
@@ -80,7 +81,7 @@ class ProgramVAE(FactorModel):
         *,
         n_latent: int = 10,
         init: Literal["nmf", "nmf_kl"] | None = "nmf",
-        gate: bool = True,
+        gate: bool = False,
         alpha: float | None = None,
         n_hidden: int = 128,
         n_layers: int = 1,
