@@ -237,12 +237,18 @@ def test_without_freeze_all_is_trained(make_reference, query):
     assert (model.get_loadings() == 0).to_numpy().any()
 
 
-def test_minified(make_reference, query):
+def test_minified(make_reference, query, tmp_path):
     model = load(query, make_reference())
     model.train(1, **FAST)
     latent = model.get_latent_representation()
     model.minify_adata()
     np.testing.assert_allclose(model.get_latent_representation(), latent, rtol=1e-5, atol=1e-6)
+    model.save(tmp_path / "minified", save_anndata=True)
+    for adata in (None, False):
+        loaded = AnnotatedVAE.load(tmp_path / "minified", adata, accelerator="cpu")
+        assert loaded.get_terms().equals(model.get_terms())
+    with pytest.raises(ValueError, match="must not be minified to train"):
+        model.train(1, **FAST)
 
 
 def test_sets_follow_their_genes(make_reference, query):
@@ -349,7 +355,7 @@ def trained():
     ds.pp.gene_sets(adata, {f"P{k}": list(adata.var_names[15 * k : 15 * (k + 1)]) for k in range(3)})
     ds.pp.gene_sets(query, {"P3": list(adata.var_names[45:60])}, set_key="new")
     AnnotatedVAE.setup_anndata(adata)
-    model = AnnotatedVAE(adata, n_hidden=64, lambda_sparse=0.2)
+    model = AnnotatedVAE(adata, n_hidden=64)
     model.train(N_EPOCHS, **FAST | {"batch_size": 64})
     return model, query, used
 
@@ -365,3 +371,15 @@ def test_a_new_term_finds_the_new_program(trained, term):
     assert roc_auc_score(used[:, 3], direction * Z[:, 3]) > 0.9
     top = model.get_loadings(centered=True).iloc[:, 3].mul(direction).nlargest(15).index
     assert top.isin(query.var_names[45:60]).mean() > 0.8
+
+
+def test_where_nothing_is_new_penalised_terms_stay_off(trained):
+    reference, *_ = trained
+    query, _ = simulate(400, n_programs=3, seed=2)
+    query.varm["new"] = pd.DataFrame({"P3": [0.0] * 45 + [1.0] * 15 + [0.0] * 60}, index=query.var_names)
+    model = AnnotatedVAE.load_query_data(
+        query, reference, new_set_key="new", n_new_sparse=1, accelerator="cpu"
+    )
+    model.train(N_EPOCHS, **FAST | {"batch_size": 64})
+    assert model.active_terms == reference.active_terms
+    assert model.history["kl_per_dimension_train"].iloc[-1, 3:].max() < 0.1

@@ -69,9 +69,9 @@ class Annotation:
             raise error(f"adata.varm[{set_key!r}] must be finite", got="missing or infinite weights")
         return self
 
-    def store(self, registry: dict[str, Any]) -> None:
-        """Write the sets into a registry, which is saved with the model, as plain values."""
-        registry[REGISTRY_KEY] = self.plain()
+    def entry(self) -> dict[str, Any]:
+        """Entry of a registry, which is saved with the model."""
+        return {REGISTRY_KEY: self.plain()}
 
     def plain(self) -> dict[str, Any]:
         """Sets as plain values."""

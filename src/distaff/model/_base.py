@@ -59,9 +59,9 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Quer
         if annotation is not None:
             known = TermBlock(annotation, config.decoder.n_sparse, config.decoder.n_dense)
             self._terms = [known, *added]
-            annotation.store(self.registry_)
+            self._add_to_registry(annotation.entry())
         if added:
-            TermBlock.store(added, self.registry_)
+            self._add_to_registry(TermBlock.entry(added))
         self._data_spec = self._describe_data()
         self.seed_ = draw_seed()
         self._draw_weights(self.seed_)

@@ -117,7 +117,7 @@ class NewTermsMixin:
             known = reference._terms
             if new.n_factors or len(known) > 1:  # an empty block tells that the others are known
                 _check_names([*known, new])
-                TermBlock.store([*known[1:], new], registry)
+                registry.update(TermBlock.entry([*known[1:], new]))
 
         return cls._map_query(  # type: ignore[attr-defined,no-any-return]
             adata,

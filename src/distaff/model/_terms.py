@@ -62,12 +62,13 @@ class TermBlock:
         )
 
     @staticmethod
-    def store(blocks: Sequence[TermBlock], registry: dict[str, Any]) -> None:
-        """Write the terms of all queries into a registry as plain values."""
-        registry[REGISTRY_KEY] = [
+    def entry(blocks: Sequence[TermBlock]) -> dict[str, Any]:
+        """Entry of a registry with the terms of all queries, as plain values."""
+        plain = [
             {"gene_sets": block.annotation.plain(), "n_sparse": block.n_sparse, "n_dense": block.n_dense}
             for block in blocks
         ]
+        return {REGISTRY_KEY: plain}
 
     @property
     def n_factors(self) -> int:
