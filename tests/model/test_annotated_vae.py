@@ -137,6 +137,21 @@ def test_the_papers_autoencoder(simulated):
     assert (model.get_loadings() == 0).to_numpy().any()
 
 
+def test_models_of_one_anndata_keep_their_own_sets(simulated, tmp_path):
+    adata = simulated.copy()
+    adata.varm["fewer"] = adata.varm["gene_sets"].iloc[:, :2]
+    AnnotatedVAE.setup_anndata(adata)
+    first, second = AnnotatedVAE(adata), AnnotatedVAE(adata, set_key="fewer")
+    for i, model in enumerate((first, second)):
+        model.is_trained_ = True
+        model.save(tmp_path / f"{i}")
+        loaded = AnnotatedVAE.load(tmp_path / f"{i}", adata=False)
+        assert loaded.factor_names == model.factor_names
+        loaded.adata = adata
+        assert loaded.registry["distaff_gene_sets"] == model.registry["distaff_gene_sets"]
+    assert "distaff_gene_sets" not in first.adata_manager.registry
+
+
 def test_missing_gene_sets(make_adata):
     adata = make_adata()
     AnnotatedVAE.setup_anndata(adata)

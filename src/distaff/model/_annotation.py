@@ -31,15 +31,21 @@ class Annotation:
     mask: np.ndarray
 
     @classmethod
-    def of(cls, adata: AnnData | None, registry: dict[str, Any] | None, set_key: str) -> Annotation:
+    def of(
+        cls,
+        adata: AnnData | None,
+        registry: dict[str, Any] | None,
+        set_key: str,
+        *,
+        argument: str = "set_key",
+    ) -> Annotation:
         """Read the sets of a saved model, or those of ``adata.varm[set_key]``."""
         if registry is not None and REGISTRY_KEY in registry:
-            stored = registry[REGISTRY_KEY]
-            return cls(list(stored["names"]), _dense(stored))
+            return cls.read(registry[REGISTRY_KEY])
         if adata is None or set_key not in adata.varm:
             have = "none" if adata is None else listing(list(adata.varm)) or "none"
             raise error(
-                "set_key must name a table of gene sets in adata.varm",
+                f"{argument} must name a table of gene sets in adata.varm",
                 got=repr(set_key),
                 fix=f"Run distaff.pp.gene_sets first; there are {have}.",
                 kind=KeyError,
@@ -50,12 +56,12 @@ class Annotation:
         names = [str(name) for name in getattr(table, "columns", unnamed)]
         return cls(names, mask).checked(set_key)
 
-    def checked(self, set_key: str) -> Annotation:
-        """Return itself if every set has a gene and weights are finite."""
+    def checked(self, set_key: str, *, of: str = "") -> Annotation:
+        """Return itself if every set has a gene and weights are finite; ``of`` says which genes count."""
         empty = [name for name, n in zip(self.names, (self.mask != 0).sum(axis=0), strict=True) if n == 0]
         if empty or not self.names:
             raise error(
-                f"Every gene set of adata.varm[{set_key!r}] must have genes",
+                f"Every gene set of adata.varm[{set_key!r}] must have genes{of}",
                 got=f"{len(empty)} empty sets: {listing(empty)}" if empty else "no sets",
                 fix="Run distaff.pp.gene_sets on these genes.",
             )
@@ -63,10 +69,14 @@ class Annotation:
             raise error(f"adata.varm[{set_key!r}] must be finite", got="missing or infinite weights")
         return self
 
-    def store(self, registry: dict[str, Any]) -> None:
-        """Write the sets into a registry, which is saved with the model, as plain values."""
+    def entry(self) -> dict[str, Any]:
+        """Entry of a registry, which is saved with the model."""
+        return {REGISTRY_KEY: self.plain()}
+
+    def plain(self) -> dict[str, Any]:
+        """Sets as plain values."""
         genes, sets = np.nonzero(self.mask)
-        registry[REGISTRY_KEY] = {
+        return {
             "names": list(self.names),
             "shape": list(self.mask.shape),
             "genes": genes.tolist(),
@@ -74,8 +84,9 @@ class Annotation:
             "weights": self.mask[genes, sets].tolist(),
         }
 
-
-def _dense(stored: dict[str, Any]) -> np.ndarray:
-    mask = np.zeros(stored["shape"], dtype=np.float32)
-    mask[stored["genes"], stored["sets"]] = stored["weights"]
-    return mask
+    @classmethod
+    def read(cls, stored: dict[str, Any]) -> Annotation:
+        """Sets that :meth:`plain` gave."""
+        mask = np.zeros(stored["shape"], dtype=np.float32)
+        mask[stored["genes"], stored["sets"]] = stored["weights"]
+        return cls(list(stored["names"]), mask)

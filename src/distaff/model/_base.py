@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from distaff.model._posterior import PosteriorMixin
 from distaff.model._query import QueryMixin
 from distaff.model._setup import SetupMixin
 from distaff.model._start import Start, factorise, log_normalise
+from distaff.model._terms import TermBlock
 from distaff.model._training import TrainingMixin
 from distaff.model._warm_start import set_decoder, target_scores, teach_encoder
 from distaff.nn import CovariateSpec
@@ -35,9 +36,16 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Quer
     """Life cycle of a model, given a choice of parts."""
 
     def _compose(
-        self, config: ModelConfig, arguments: dict[str, Any], annotation: Annotation | None = None
+        self,
+        config: ModelConfig,
+        arguments: dict[str, Any],
+        annotation: Annotation | None = None,
+        added: Sequence[TermBlock] = (),
     ) -> None:
-        """Build the module; ``arguments`` are those of the class, as scvi-tools saves them."""
+        """Build the module; ``arguments`` are those of the class, as scvi-tools saves them.
+
+        ``added`` are the terms of each query.
+        """
         self.init_params_ = arguments
         if (
             config.likelihood in COUNT_LIKELIHOODS
@@ -47,9 +55,14 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Quer
             check_non_negative(self.adata, layer=self._setup_arg("layer"))
         self._config = config
         self._annotation_names = [] if annotation is None else annotation.names
-        self._data_spec = self._describe_data(None if annotation is None else annotation.mask)
+        self._terms: list[TermBlock] = []
         if annotation is not None:
-            annotation.store(self.registry_)
+            known = TermBlock(annotation, config.decoder.n_sparse, config.decoder.n_dense)
+            self._terms = [known, *added]
+            self._add_to_registry(annotation.entry())
+        if added:
+            self._add_to_registry(TermBlock.entry(added))
+        self._data_spec = self._describe_data()
         self.seed_ = draw_seed()
         self._draw_weights(self.seed_)
         self._model_summary_string = self._summary()
@@ -57,7 +70,7 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Quer
     def _setup_arg(self, name: str) -> Any:
         return self.registry_["setup_args"].get(name)
 
-    def _describe_data(self, annotation: np.ndarray | None) -> DataSpec:
+    def _describe_data(self) -> DataSpec:
         stats = self.summary_stats
         log_means, log_variances = self._library_moments(stats.n_batch)
         return DataSpec(
@@ -71,7 +84,8 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Quer
             has_size_factor=self._setup_arg("size_factor_key") is not None,
             library_log_means=log_means,
             library_log_variances=log_variances,
-            annotation=annotation,
+            annotation=self._terms[0].annotation.mask if self._terms else None,
+            added=tuple(block.part() for block in self._terms[1:]),
         )
 
     def _library_moments(self, n_batch: int) -> tuple[np.ndarray, np.ndarray]:

@@ -34,6 +34,7 @@ from distaff.nn import (
 from distaff.nn.dispersions import AbstractDispersion
 from distaff.nn.libraries import AbstractLibrary
 from distaff.nn.likelihoods import AbstractLikelihood
+from distaff.nn.terms import Terms
 
 __all__ = ["COUNT_LIKELIHOODS", "DataSpec", "ModelConfig", "build_module", "layer_widths"]
 
@@ -59,6 +60,8 @@ class DataSpec:
         Moments of the log library size by batch, shape (batches,).
     annotation
         Gene sets, shape (genes, sets), for an annotated decoder.
+    added
+        Terms that each query added to it.
     """
 
     n_genes: int
@@ -67,13 +70,16 @@ class DataSpec:
     library_log_means: np.ndarray
     library_log_variances: np.ndarray
     annotation: np.ndarray | None = None
+    added: tuple[Terms, ...] = ()
 
     def annotation_mask(self, n_factors: int) -> np.ndarray | None:
         """Where loadings may differ from zero at the start, (genes, factors); None for everywhere."""
         if self.annotation is None:
             return None
-        free = np.ones((self.n_genes, n_factors - self.annotation.shape[1]), dtype=bool)
-        return np.concatenate([self.annotation != 0, free], axis=1)
+        n_free = n_factors - self.annotation.shape[1] - sum(terms.n_factors for terms in self.added)
+        free = np.ones((self.n_genes, n_free), dtype=bool)
+        added = [terms.inside().numpy() != 0 for terms in self.added]
+        return np.concatenate([self.annotation != 0, free, *added], axis=1)
 
 
 @dataclass(frozen=True)
@@ -151,7 +157,12 @@ def build_module(config: ModelConfig, data: DataSpec) -> FactorModule:
         posterior=config.latent.posterior(config.widths[-1]),
         prior=config.latent.prior_part(data.n_genes, config.widths[-1]),
         decoder=config.decoder.part(
-            config.latent.n_latent, data.n_genes, likelihood.heads, data.covariates, data.annotation
+            config.latent.n_latent,
+            data.n_genes,
+            likelihood.heads,
+            data.covariates,
+            data.annotation,
+            data.added,
         ),
         likelihood=likelihood,
         library=_library(config, data),

@@ -14,6 +14,7 @@ from distaff.nn.annotated_decoder import AnnotatedDecoder
 from distaff.nn.covariates import CovariateSpec
 from distaff.nn.decoders import AbstractDecoder, MLPDecoder
 from distaff.nn.linear_decoder import AbstractRate, AdditiveRate, LinearDecoder, LogLinearRate
+from distaff.nn.terms import Terms
 
 __all__ = ["LINEAR", "DecoderConfig"]
 
@@ -81,6 +82,7 @@ class DecoderConfig:
         heads: Sequence[str],
         spec: CovariateSpec,
         annotation: np.ndarray | None,
+        added: Sequence[Terms] = (),
     ) -> AbstractDecoder:
         """Decoder for the heads of a likelihood."""
         if self.decoder == "mlp":
@@ -111,4 +113,5 @@ class DecoderConfig:
             non_negative=self.non_negative,
             rate=rate,
             spec=spec,
+            added=added,
         )

@@ -65,6 +65,7 @@ class LatentConfig:
     slab_prior: str = "fixed"
     relaxation: str = "concrete"
     slab_warmup: bool = False
+    n_added: tuple[int, ...] = ()  # dimensions among n_latent that each query added; AnnotatedVAE only
 
     def __post_init__(self) -> None:
         check_choice("prior", self.prior, LINKS)
@@ -115,10 +116,10 @@ class LatentConfig:
     def posterior(self, n_features: int) -> AbstractPosterior:
         """Posterior on features of the encoder."""
         if self.prior == "deterministic":
-            return PointPosterior(n_features, self.n_latent)
+            return PointPosterior(n_features, self.n_latent, n_added=self.n_added)
         link = LINKS[self.prior]()
         if not self.has_gate:
-            return NormalPosterior(n_features, self.n_latent, link)
+            return NormalPosterior(n_features, self.n_latent, link, n_added=self.n_added)
         slab_weight = Scheduled(Linear(0.0 if self.slab_warmup else 1.0, 1.0))
         return SpikeSlabPosterior(n_features, self.n_latent, link, self._gate(), slab_weight)
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from distaff._checks import error
 from distaff._compat import registered_genes
+from distaff.model._terms import term_names
 
 __all__ = ["LoadingsMixin"]
 
@@ -19,11 +20,7 @@ class LoadingsMixin:
     def factor_names(self: Any) -> list[str]:
         """Name of each latent dimension: of its gene set, else counted from 1."""
         n_latent = self._config.latent.n_latent
-        named = list(self._annotation_names)
-        decoder = self._config.decoder
-        extra = [f"Sparse {i + 1}" for i in range(decoder.n_sparse)]
-        extra += [f"Dense {i + 1}" for i in range(decoder.n_dense)]
-        return [*named, *extra] if named else [f"Factor {i + 1}" for i in range(n_latent)]
+        return term_names(self._terms) or [f"Factor {i + 1}" for i in range(n_latent)]
 
     @property
     def has_gate(self: Any) -> bool:

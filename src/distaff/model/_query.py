@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from os import PathLike
 from pathlib import Path
@@ -88,6 +89,28 @@ class QueryMixin:
         >>> query.get_latent_representation().shape
         (40, 4)
         """
+        return cls._map_query(
+            adata,
+            reference_model,
+            freeze=freeze,
+            min_coverage=min_coverage,
+            accelerator=accelerator,
+            device=device,
+        )
+
+    @classmethod
+    def _map_query(
+        cls,
+        adata: AnnData,
+        reference_model: Any,
+        *,
+        freeze: bool,
+        min_coverage: float,
+        accelerator: str,
+        device: int | str,
+        extend_registry: Callable[[dict[str, Any], Any], None] | None = None,
+    ) -> Self:
+        """Build the model of a query; ``extend_registry`` adds to the registry what the reference lacks."""
         _, _, torch_device = parse_device_args(
             accelerator=accelerator, devices=device, return_device="torch", validate_single_device=True
         )
@@ -96,6 +119,8 @@ class QueryMixin:
             raise error("The query must have its counts", got="minified data", fix="Pass the full data.")
         aligned = align_query(adata, reference, min_coverage=min_coverage)
         registry = deepcopy(reference.registry)
+        if extend_registry is not None:
+            extend_registry(registry, reference)
         cls.setup_anndata(  # type: ignore[attr-defined]
             aligned,
             source_registry=registry,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,26 @@ REPLAY_ARGUMENTS = {"source_registry", "extend_categories", "allow_missing_label
 
 
 class SetupMixin:
-    """``setup_anndata`` of all models."""
+    """``setup_anndata`` of all models, and the registry that it makes."""
+
+    _own_registry: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def registry_(self) -> dict[str, Any]:
+        """Registry of scvi-tools, and beside it what this model alone has to say; saved with the model.
+
+        scvi-tools hands the same one to all models of an AnnData, and a new one for new data.
+        """
+        return self._registry
+
+    @registry_.setter
+    def registry_(self, registry: dict[str, Any]) -> None:
+        self._registry = {**registry, **self._own_registry}
+
+    def _add_to_registry(self, entries: dict[str, Any]) -> None:
+        """Keep plain values in the registry, whatever the data will be."""
+        self._own_registry = {**self._own_registry, **entries}
+        self.registry_ = self._registry
 
     @classmethod
     def setup_anndata(

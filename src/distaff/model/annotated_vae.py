@@ -15,12 +15,14 @@ from distaff.model._build import ModelConfig, layer_widths
 from distaff.model._decoder import DecoderConfig
 from distaff.model._lambda_group import LambdaGroupMixin
 from distaff.model._latent import LatentConfig
+from distaff.model._new_terms import NewTermsMixin
 from distaff.model._objective import ObjectiveConfig
+from distaff.model._terms import TermBlock
 
 __all__ = ["AnnotatedVAE"]
 
 
-class AnnotatedVAE(LambdaGroupMixin, FactorModel):
+class AnnotatedVAE(LambdaGroupMixin, NewTermsMixin, FactorModel):
     r"""Variational autoencoder with one factor a gene set :cite:p:`Rybakov20`.
 
     .. math::
@@ -29,7 +31,8 @@ class AnnotatedVAE(LambdaGroupMixin, FactorModel):
         \mathcal L = -\text{ELBO} + \lambda_1 \sum_k \|W_k \circ (1 - I_k)\|_1
         + \lambda_2 \sum_{k\,\text{sparse}} \|W_k\|_1 + \lambda_3 \sum_k \|W_k\|_2
 
-    The first factors are the gene sets, then come sparse and dense ones without annotation. Penalties are
+    The first factors are the gene sets, then come sparse and dense ones without annotation; a query may add
+    more of all three (:meth:`load_query_data`). Penalties are
     applied by their proximal operator right after every optimiser step: weights that they remove are exactly
     zero, and whole terms are switched off.
 
@@ -136,6 +139,9 @@ class AnnotatedVAE(LambdaGroupMixin, FactorModel):
         check_choice("latent", latent, ("normal", "deterministic"))
         latent_norm = lambda_latent if latent == "deterministic" else 0.0
         annotation = Annotation.of(adata, registry, set_key)
+        added = TermBlock.stored(registry)
+        n_added = tuple(block.n_factors for block in added)
+        n_known = len(annotation.names) + n_sparse + n_dense
         decoder = DecoderConfig(
             "annotated",
             mask=mask,
@@ -155,7 +161,7 @@ class AnnotatedVAE(LambdaGroupMixin, FactorModel):
                 use_observed_lib_size=use_observed_lib_size,
                 encode_covariates=encode_covariates,
                 init=init,
-                latent=LatentConfig(latent, len(annotation.names) + n_sparse + n_dense),
+                latent=LatentConfig(latent, n_known + sum(n_added), n_added=n_added),
                 decoder=decoder,
                 objective=ObjectiveConfig(
                     beta=beta, kl_warmup_epochs=kl_warmup_epochs, latent_norm=latent_norm
@@ -163,6 +169,7 @@ class AnnotatedVAE(LambdaGroupMixin, FactorModel):
             ),
             self._get_init_params(locals()),
             annotation,
+            added,
         )
 
     @property
@@ -182,14 +189,11 @@ class AnnotatedVAE(LambdaGroupMixin, FactorModel):
         the set (1 where it is zero): multiply factor and loadings by it to make the larger side positive.
         """
         loadings = self.get_loadings().to_numpy()
-        decoder = self._config.decoder
-        n_sets = len(self._annotation_names)
         inside = np.asarray(self._data_spec.annotation_mask(loadings.shape[1]))
         used = loadings != 0
         direction = (loadings * inside).sum(axis=0)
-        kinds = ["annotated"] * n_sets + ["sparse"] * decoder.n_sparse + ["dense"] * decoder.n_dense
         table = {
-            "kind": kinds,
+            "kind": [kind for block in self._terms for kind in block.kinds],
             "active": used.any(axis=0),
             "l2_norm": (loadings**2).sum(axis=0) ** 0.5,
             "n_genes": used.sum(axis=0),

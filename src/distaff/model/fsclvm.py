@@ -107,7 +107,7 @@ class FSCLVM(SetupMixin, BaseModelClass):
             check_non_negative(adata, layer=setup["layer"])
         self._log_normalise = log_normalise
         self._annotation = Annotation.of(adata, registry, set_key)
-        self._annotation.store(self.registry_)
+        self._add_to_registry(self._annotation.entry())
         self._n_sparse, self._n_dense, self._rates = n_sparse, n_dense, (fpr, fnr)
         self.seed_ = draw_seed()
         self._draw_weights(self.seed_)

@@ -12,7 +12,7 @@ __all__ = ["adopt", "freeze", "query_parameters"]
 
 
 def adopt(module: nn.Module, reference: nn.Module) -> None:
-    """Give a module all that a reference with the same parts for fewer categories has learned."""
+    """Give a module all that a reference with the same parts, for fewer categories or terms, has learned."""
     references = dict(reference.named_modules())
     state = reference.state_dict()
     for name, part in module.named_modules():

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from distaff.nn.added import Added
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.decoders import AbstractDecoder
 from distaff.nn.layers import CovariateLinear, CovariateShift
 from distaff.nn.linear_decoder import AbstractRate, LogLinearRate, Weights
+from distaff.nn.terms import Terms
 
 __all__ = ["AnnotatedDecoder", "Proximal"]
+
+ADDED_WEIGHT = 0.1  # loadings of a query's terms start within it: the reconstruction is nearly that before
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class AnnotatedDecoder(AbstractDecoder):
 
     There is no batch norm: a scale that follows :math:`W` would undo every penalty on it.
 
+    The terms that a query adds come last, in the same order. Heads beside ``"scale"`` do not read them.
+
     Parameters
     ----------
     mask
@@ -67,11 +73,13 @@ class AnnotatedDecoder(AbstractDecoder):
         Take proximal steps in the metric of the optimiser; else in the Euclidean one, as the paper does.
     non_negative
         Keep loadings from being negative; only with a hard mask and no penalty, whose zeros softplus
-        cannot reach.
+        cannot reach. Those of added terms may be.
     rate
         How the sum over factors becomes logits.
     spec
         Covariates that shift the logits; None for none.
+    added
+        Terms that each query added, with the same penalties.
     """
 
     mask: Tensor
@@ -93,12 +101,12 @@ class AnnotatedDecoder(AbstractDecoder):
         non_negative: bool = False,
         rate: AbstractRate | None = None,
         spec: CovariateSpec | None = None,
+        added: Sequence[Terms] = (),
     ) -> None:
         super().__init__()
-        n_genes, n_sets = mask.shape
-        n_factors = n_sets + n_sparse + n_dense
-        inside = (mask != 0).float()
-        free = torch.ones(n_genes, n_sparse + n_dense)
+        known = Terms(mask, n_sparse, n_dense)
+        self.terms = [known, *added]
+        n_genes, n_factors = len(mask), known.n_factors
         self.hard = hard
         self.in_metric = in_metric
         self.rate = rate or LogLinearRate()
@@ -108,23 +116,35 @@ class AnnotatedDecoder(AbstractDecoder):
         self.heads = nn.ModuleDict(
             {head: CovariateLinear(n_factors, n_genes, spec) for head in heads if head != "scale"}
         )
-        columns = [(1 - inside) * off_mask, free[:, :n_sparse] * sparse, free[:, n_sparse:] * 0.0]
-        self.register_buffer("mask", torch.cat([inside, free], dim=1), persistent=False)
-        self.register_buffer("l1", torch.cat(columns, dim=1), persistent=False)
-        strength = torch.cat([torch.full((n_sets,), float(group)), torch.zeros(n_sparse + n_dense)])
-        self.register_buffer("group", strength, persistent=False)
+        self.added = Added(_start(terms) for terms in added)
+        penalties = {
+            "mask": [terms.inside() for terms in self.terms],
+            "l1": [terms.l1(off_mask, sparse) for terms in self.terms],
+            "group": [terms.group(group) for terms in self.terms],
+        }
+        for name, blocks in penalties.items():
+            self.register_buffer(name, torch.cat(blocks, dim=-1), persistent=False)
         with torch.no_grad():  # a set starts as its genes alone
             if not non_negative:
-                self.weights.raw.mul_(self.mask)
+                self.weights.raw.mul_(known.inside())
+
+    @torch.no_grad()
+    def draw_added(self) -> None:
+        """Draw the start of the terms of this query anew."""
+        for block in self.added.query_parameters():
+            block.copy_(_start(self.terms[-1]))
 
     def forward(self, z: Tensor, covariates: Covariates) -> dict[str, Tensor]:
         """Latent (..., cells, factors) to heads, each (..., cells, genes)."""
         logits = self.shift(self.rate(z @ self.effective_weights().T) + self.bias, covariates)
-        return {"scale": logits} | {name: head(z, covariates) for name, head in self.heads.items()}
+        known = z[..., : self.terms[0].n_factors]
+        return {"scale": logits} | {name: head(known, covariates) for name, head in self.heads.items()}
 
     def effective_weights(self) -> Tensor:
         """Weights (genes, factors) as they are applied: zero outside a hard mask."""
-        return self.weights() * self.mask if self.hard else self.weights()
+        blocks = [self.weights(), *self.added]
+        weights = torch.cat(blocks, dim=1) if len(blocks) > 1 else blocks[0]
+        return weights * self.mask if self.hard else weights
 
     @torch.no_grad()
     def loadings(self) -> Tensor:
@@ -134,6 +154,20 @@ class AnnotatedDecoder(AbstractDecoder):
     def proximal(self) -> list[Proximal]:
         """Weights under a proximal step; none where nothing is penalised."""
         l1 = self.l1 * self.mask if self.hard else self.l1  # a hard mask has no weights outside
-        if not bool(l1.any()) and not bool(self.group.any()):
-            return []
-        return [Proximal(self.weights.raw, l1, self.group, self.in_metric)]
+        sizes = [terms.n_factors for terms in self.terms]
+        blocks = zip(
+            [self.weights.raw, *self.added], l1.split(sizes, 1), self.group.split(sizes), strict=True
+        )
+        return [
+            Proximal(weight, l1, group, self.in_metric)
+            for weight, l1, group in blocks
+            if bool(l1.any()) or bool(group.any())
+        ]
+
+
+def _start(terms: Terms) -> Tensor:
+    """Small loadings (genes, factors): of sets their genes alone, all of the same sign."""
+    weights = ADDED_WEIGHT * (2 * torch.rand(len(terms.mask), terms.n_factors) - 1)
+    n_sets = terms.mask.shape[1]
+    weights[:, :n_sets] = ADDED_WEIGHT * (terms.mask != 0)
+    return weights

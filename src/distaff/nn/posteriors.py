@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
+from distaff.nn.added import GrowingLinear
 from distaff.nn.gates import AbstractGate
 from distaff.nn.links import AbstractLink
 from distaff.nn.points import Point
@@ -56,14 +58,16 @@ class NormalPosterior(AbstractPosterior):
         Number of latent dimensions.
     link
         Map :math:`g`: identity for a normal latent, softmax for a logistic normal one, and so on.
+    n_added
+        Number of the dimensions, the last ones, that each query added. They start as ``N(0, 1)``.
     """
 
-    def __init__(self, n_in: int, n_latent: int, link: AbstractLink) -> None:
+    def __init__(self, n_in: int, n_latent: int, link: AbstractLink, *, n_added: Sequence[int] = ()) -> None:
         super().__init__()
         self.n_latent = n_latent
         self.link = link
-        self.mean = nn.Linear(n_in, n_latent)
-        self.log_variance = nn.Linear(n_in, n_latent)
+        self.mean = GrowingLinear(n_in, n_latent, n_added)
+        self.log_variance = GrowingLinear(n_in, n_latent, n_added)
 
     def forward(self, features: Tensor) -> Normal:
         """Features (cells, n_in) to ``q(u | x)``."""
@@ -150,12 +154,14 @@ class PointPosterior(AbstractPosterior):
         Number of features.
     n_latent
         Number of latent dimensions.
+    n_added
+        Number of the dimensions, the last ones, that each query added. They start at 0.
     """
 
-    def __init__(self, n_in: int, n_latent: int) -> None:
+    def __init__(self, n_in: int, n_latent: int, *, n_added: Sequence[int] = ()) -> None:
         super().__init__()
         self.n_latent = n_latent
-        self.code = nn.Linear(n_in, n_latent)
+        self.code = GrowingLinear(n_in, n_latent, n_added)
 
     def forward(self, features: Tensor) -> Point:
         """Features (cells, n_in) to the code."""

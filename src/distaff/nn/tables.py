@@ -13,11 +13,11 @@ __all__ = ["CategoryTable", "Extendable"]
 
 
 class Extendable(nn.Module):
-    """Part that knows the categories of a reference, and can be extended by those of a query."""
+    """Part of a reference that a query can extend: by new categories, or by new latent dimensions."""
 
     @abstractmethod
     def extend(self, reference: Any) -> None:
-        """Take all that ``reference``, the same part for fewer categories, has learned."""
+        """Take all that ``reference``, the same part for fewer categories or dimensions, has learned."""
 
     def query_parameters(self) -> Sequence[nn.Parameter]:
         """Return what a query may train while the reference stays as it is."""
