@@ -60,9 +60,10 @@ def _fit(
         return np.zeros(X.shape[1]), float("nan")
     model = _make(learner, int((~test).sum()), continuous=continuous, seed=seed)
     model.fit(X[~test], y[~test])
+    found = np.maximum(model.feature_importances_, 0.0)  # boosting may leave rounding errors below 0
     if not test.any():
-        return model.feature_importances_, float("nan")
-    return model.feature_importances_, _quality(model.predict(X[test]), y[test], continuous=continuous)
+        return found, float("nan")
+    return found, _quality(model.predict(X[test]), y[test], continuous=continuous)
 
 
 def _make(learner: str, n_cells: int, *, continuous: bool, seed: int) -> Any:

@@ -1,0 +1,77 @@
+"""The Python blocks of the pages run, one after the other, as a reader would run them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+N_CELLS = 600
+
+
+@pytest.fixture
+def adata() -> anndata.AnnData:
+    """Two factors, each with a dimension, and one dimension that is not used."""
+    rng = np.random.default_rng(0)
+    obs = pd.DataFrame(
+        {
+            "cell_type": rng.choice(["B", "NK", "T"], N_CELLS),
+            "condition": rng.choice(["ctrl", "stim"], N_CELLS),
+        },
+        index=[f"cell{i}" for i in range(N_CELLS)],
+    ).astype("category")
+    Z = rng.normal(size=(N_CELLS, 3)) * [1.0, 1.0, 0.001]
+    Z[:, :2] += 8 * np.column_stack([obs["cell_type"].cat.codes, obs["condition"].cat.codes])
+    return anndata.AnnData(obs=obs, obsm={"X_distaff": Z})
+
+
+def python_blocks(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
+
+
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the source distribution has no docs")
+def test_page_on_scores(adata) -> None:
+    rng = np.random.default_rng(1)
+    Z = adata.obsm["X_distaff"]
+    latents = {
+        (beta, seed): Z + noise * rng.normal(size=Z.shape)
+        for beta, noise in ((1, 9), (5, 1))
+        for seed in range(3)
+    }
+    names = {"adata": adata, "latents": latents}
+    blocks = python_blocks(DOCS / "scores.md")
+    assert len(blocks) == 4
+    values = [run(block, names) for block in blocks]
+    assert "condition" in values[0].index
+    assert names["result"].mean["score"] > names["result"].mean["noise"]
+    assert values[2].set_index("setting").loc[5, "q"] < 0.05
+    assert names["active"].tolist() == [True, True, False]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the source distribution has no docs")
+def test_page_on_models(make_adata) -> None:
+    adata, query = make_adata(128, 60, covariates=True), make_adata(64, 60, covariates=True, seed=1)
+    query.obs["batch"] = pd.Categorical(["new"] * query.n_obs)
+    programs, _, new_cells = python_blocks(DOCS / "models.md")  # gene sets: a path of fits, too long here
+    names = {"adata": adata, "query": query}
+    assert len(run(programs, names)) == 20
+    run(new_cells, names)
+    assert names["mapped"].is_trained
+
+
+def run(block: str, names: dict) -> object:
+    """Run a block; return the value of its last line, if that is an expression."""
+    *body, last = block.strip().split("\n")
+    try:
+        expression = compile(last, "last line", "eval")
+    except SyntaxError:
+        exec(block, names)
+        return None
+    exec("\n".join(body), names)
+    return eval(expression, names)
