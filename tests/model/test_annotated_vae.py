@@ -22,7 +22,7 @@ def simulated():
 
 @pytest.fixture(scope="module")
 def model(simulated):
-    model = AnnotatedVAE(simulated, n_sparse=1, n_dense=1, init="nmf")
+    model = AnnotatedVAE(simulated, n_sparse=1, n_dense=1, init="nmf", lambda_group=0.5)
     model.train(60, **FAST)
     return model
 

@@ -62,7 +62,7 @@ def factorise(
     X: sparse.csr_matrix, n_factors: int, *, method: str, seed: int, mask: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores (cells, factors) and loadings (genes, factors); zero outside ``mask`` where it is given."""
-    if n_factors > min(X.shape):
+    if mask is None and n_factors > min(X.shape):
         raise error(
             f"init={method!r} must have at most min(cells, genes) = {min(X.shape)} factors", got=n_factors
         )

@@ -55,8 +55,9 @@ class TrainingMixin:
         ----------
         max_epochs
             Number of epochs. None takes those of ``lr_schedule`` or, without one, scvi-tools' heuristic
-            (400, fewer above 20,000 cells; a quarter of it for :class:`~distaff.model.ProgramVAE`, which
-            starts near its end); ``"1e6/N"`` is the rule of :cite:t:`Svensson20`.
+            (400, fewer above 20,000 cells; a quarter of it for :class:`~distaff.model.ProgramVAE` and
+            :class:`~distaff.model.AnnotatedVAE`, which start near their end); ``"1e6/N"`` is the rule of
+            :cite:t:`Svensson20`.
         batch_size
             Cells a minibatch. A last minibatch of fewer than three cells is left out of its epoch.
         train_size

@@ -11,7 +11,7 @@ from anndata import AnnData
 from distaff._checks import check_choice
 from distaff.model._annotation import Annotation
 from distaff.model._base import FactorModel
-from distaff.model._build import ModelConfig, layer_widths
+from distaff.model._build import COUNT_LIKELIHOODS, ModelConfig, layer_widths
 from distaff.model._decoder import DecoderConfig
 from distaff.model._lambda_group import LambdaGroupMixin
 from distaff.model._latent import LatentConfig
@@ -75,7 +75,9 @@ class AnnotatedVAE(LambdaGroupMixin, NewTermsMixin, FactorModel):
     prox
         Proximal step: exact in the ``"metric"`` of Adam, or that of the ``"paper"``; see above.
     init
-        ``"nmf"`` or ``"nmf_kl"`` with loadings zero outside the sets; None for a random start.
+        ``"nmf"`` (Frobenius) or ``"nmf_kl"`` of the log-normalised counts, with loadings zero outside the
+        sets; None for a random start. ``"auto"`` is ``"nmf_kl"`` for counts and a stochastic latent, else
+        None: from a random start, terms that share genes switch each other off more or less by chance.
     n_hidden
         Width of the encoder's layers.
     n_layers
@@ -109,6 +111,8 @@ class AnnotatedVAE(LambdaGroupMixin, NewTermsMixin, FactorModel):
     ['first', 'second', 'Dense 1']
     """
 
+    _most_epochs = 100  # longer training of a started model switches off more and more terms
+
     def __init__(
         self,
         adata: AnnData | None = None,
@@ -122,9 +126,9 @@ class AnnotatedVAE(LambdaGroupMixin, NewTermsMixin, FactorModel):
         lambda_latent: float = 0.1,
         lambda_off_mask: float = 1.0,
         lambda_sparse: float = 1.0,
-        lambda_group: float = 0.5,
+        lambda_group: float = 0.1,
         prox: Literal["metric", "paper"] = "metric",
-        init: Literal["nmf", "nmf_kl"] | None = None,
+        init: Literal["auto", "nmf", "nmf_kl"] | None = "auto",
         n_hidden: int = 128,
         n_layers: int = 1,
         dropout_rate: float = 0.1,
@@ -160,7 +164,7 @@ class AnnotatedVAE(LambdaGroupMixin, NewTermsMixin, FactorModel):
                 dispersion=dispersion,
                 use_observed_lib_size=use_observed_lib_size,
                 encode_covariates=encode_covariates,
-                init=init,
+                init=_start(latent, likelihood) if init == "auto" else init,
                 latent=LatentConfig(latent, n_known + sum(n_added), n_added=n_added),
                 decoder=decoder,
                 objective=ObjectiveConfig(
@@ -203,3 +207,8 @@ class AnnotatedVAE(LambdaGroupMixin, NewTermsMixin, FactorModel):
             "direction": [-1 if value < 0 else 1 for value in direction],
         }
         return pd.DataFrame(table, index=self.factor_names)
+
+
+def _start(latent: str, likelihood: str) -> str | None:
+    """What ``init="auto"`` stands for."""
+    return "nmf_kl" if latent == "normal" and likelihood in COUNT_LIKELIHOODS else None
