@@ -182,14 +182,11 @@ class AnnotatedVAE(LambdaGroupMixin, FactorModel):
         the set (1 where it is zero): multiply factor and loadings by it to make the larger side positive.
         """
         loadings = self.get_loadings().to_numpy()
-        decoder = self._config.decoder
-        n_sets = len(self._annotation_names)
         inside = np.asarray(self._data_spec.annotation_mask(loadings.shape[1]))
         used = loadings != 0
         direction = (loadings * inside).sum(axis=0)
-        kinds = ["annotated"] * n_sets + ["sparse"] * decoder.n_sparse + ["dense"] * decoder.n_dense
         table = {
-            "kind": kinds,
+            "kind": self.factor_kinds,
             "active": used.any(axis=0),
             "l2_norm": (loadings**2).sum(axis=0) ** 0.5,
             "n_genes": used.sum(axis=0),
