@@ -49,6 +49,7 @@ class Slots:
 
     # entries of ``uns[key]``
     params = "params"
+    factors = "factors"
     history = "history"
     kl_per_dimension = "kl_per_dimension"
     disentanglement = "disentanglement"

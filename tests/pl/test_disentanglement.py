@@ -15,13 +15,16 @@ def labels(axis) -> list[str]:
     return [text.get_text() for text in axis.get_ticklabels()]
 
 
-@pytest.mark.parametrize("metric", [None, "max_spearman", "single_dimension_accuracy", "mig", "smi", "lms"])
+@pytest.mark.parametrize(
+    "metric",
+    [None, "max_spearman", "single_dimension_accuracy", "mig", "smi", "lms", "msgs", "modularity", "irs"],
+)
 def test_content(stored, metric) -> None:
     heatmap, bars = pl.disentanglement(stored, metric=metric)
     result = stored.uns["distaff"]["disentanglement"]
     name = metric or "max_spearman"
     scores = result["scores"][name].dropna()
-    table = result["matrices"]["smi" if name == "lms" else name]
+    table = result["matrices"]["smi" if name in ("lms", "msgs") else name]
     assert labels(heatmap.yaxis) == list(result["factors"].loc[scores.index, "label"])
     columns = labels(heatmap.xaxis)
     assert sorted(columns) == sorted(table.index)
@@ -32,6 +35,32 @@ def test_content(stored, metric) -> None:
     assert marks == {(i, dimension) for i, dimension in enumerate(best) if dimension}
     np.testing.assert_allclose([bar.get_x() + bar.get_width() for bar in bars.patches], scores)
     assert [text.get_text().strip() for text in bars.texts] == [f"{score:.2f}" for score in scores]
+
+
+def test_references_beside_the_bars(stored) -> None:
+    _, bars = pl.disentanglement(stored, metric="mig")
+    result = stored.uns["distaff"]["disentanglement"]
+    names = result["scores"]["mig"].dropna().index
+    drawn = {
+        lines.get_label(): [path.vertices[0, 0] for path in lines.get_paths()] for lines in bars.collections
+    }
+    np.testing.assert_allclose(drawn["chance"], result["noise"].loc[names, "mig"])
+    np.testing.assert_allclose(drawn["ceiling"], result["ceiling"].loc[names, "mig"])
+    assert [text.get_text() for text in bars.get_legend().get_texts()] == ["chance", "ceiling"]
+    bars.figure.canvas.draw()
+    for text in bars.texts:  # no line runs through a number
+        box = text.get_window_extent()
+        row, left, right = text.get_position()[1], *bars.transData.inverted().transform(box)[:, 0]
+        assert not any(left + 0.01 < drawn[name][row] < right for name in drawn)
+
+
+def test_without_references(scored) -> None:
+    _, bars = pl.disentanglement(scored, metric="single_dimension_accuracy")  # too slow to have them unasked
+    assert not bars.collections
+    assert bars.get_legend() is None
+    adata = scored.copy()
+    tl.disentanglement(adata, "cell_type", metrics="mig", references=None)
+    assert not pl.disentanglement(adata)[1].collections
 
 
 def test_matching_is_the_diagonal(scored) -> None:

@@ -9,7 +9,19 @@ import pytest
 
 from distaff import metrics, tl
 
+DEFAULT = [
+    *("max_spearman", "single_dimension_accuracy", "mig", "smi", "lms", "msgs", "spn", "sap", "modularity"),
+    "irs",
+]
+SLOW = ("dci", "infomec", "explicitness", "beta_vae_score", "factor_vae_score")
 CELL_TYPES = np.array(["B", "CD4 T/NK", "Mono"])
+
+
+WRITTEN = {
+    *("scores", "noise", "ceiling", "p_value", "lower", "upper", "means", "best_dimension", "matrices"),
+    *("details", "dimensions", "summary", "latent", "latent_correlation", "dependence", "factors", "params"),
+}
+SMALL = {"n_random": 1, "n_permutations": 1, "n_bootstrap": 2}
 
 
 @pytest.fixture
@@ -50,12 +62,14 @@ def test_scores_are_those_of_the_metrics(adata) -> None:
         "stress",
     ]
     assert list(scores.index) == list(best.index) == list(result["factors"].index) == rows
-    assert list(scores.columns) == ["max_spearman", "single_dimension_accuracy", "mig", "smi", "lms"]
+    assert list(scores.columns) == DEFAULT
     expected = metrics.mig(adata.obsm["X_distaff"], adata.obs["cell_type"].to_numpy())
     assert scores.loc["cell_type", "mig"] == pytest.approx(expected.value)
     assert np.isnan(scores.loc["cell_type", "smi"])  # scored class by class
     assert np.isnan(scores.loc["cycle_S", "single_dimension_accuracy"])  # not a class
-    assert best.loc["cycle_S"].tolist() == ["Factor 4", "", "Factor 4", "Factor 4", "Factor 4"]
+    by_class = ["single_dimension_accuracy", "spn"]
+    assert (best.loc["cycle_S", by_class] == "").all()
+    assert (best.loc["cycle_S"].drop(by_class) == "Factor 4").all()
     assert best.loc["cell_type: CD4 T_NK", "single_dimension_accuracy"] == "Factor 2"
     accuracy = metrics.single_dimension_accuracy(adata.obsm["X_distaff"], adata.obs["cell_type"])
     np.testing.assert_allclose(
@@ -65,6 +79,114 @@ def test_scores_are_those_of_the_metrics(adata) -> None:
         assert list(matrix.index) == [f"Factor {i}" for i in range(1, 6)]
         assert scores.loc[matrix.columns, name].notna().all()
     assert result["summary"]["smi"] == pytest.approx(scores["smi"].mean())
+
+
+def test_references_are_those_of_assess(adata) -> None:
+    result = run(adata, n_random=2, n_permutations=3)
+    Y = adata.obs[["cell_type", "condition"]].join(adata.obsm["usage"])
+    for name, metric in (("mig", metrics.mig), ("lms", lambda Z, Y: metrics.lms(metrics.smi(Z, Y)))):
+        expected = metrics.assess(
+            metric, adata.obsm["X_distaff"].astype(float), Y, n_random=2, n_permutations=3
+        )
+        found = expected.per_factor.rename(lambda label: label.replace("/", "_"))
+        for column in ("noise", "ceiling", "p_value"):
+            np.testing.assert_allclose(result[column].loc[found.index, name], found[column], rtol=1e-12)
+        np.testing.assert_allclose(
+            result["means"].loc[name, ["score", "noise", "ceiling", "p_value"]].astype(float),
+            expected.mean[["score", "noise", "ceiling", "p_value"]],
+        )
+    slow = result["noise"]["single_dimension_accuracy"]
+    assert slow.isna().all()  # on request only
+    assert "lower" not in result
+    assert result["params"]["truth"]["mig"] in ("classes", "numbered")
+
+
+def test_references_of_chosen_metrics(adata) -> None:
+    options = {"factors": "condition", "n_random": 1}
+    result = run(adata, metrics=["mig", "single_dimension_accuracy"], references="all", **options)
+    assert 0.5 < result["noise"].loc["condition", "single_dimension_accuracy"] < 0.6
+    assert result["ceiling"].loc["condition"].tolist() == [1.0, 1.0]
+    none = run(adata, metrics="mig", references=None, **options)
+    assert not {"noise", "ceiling", "means"} & set(none)
+    assert none["scores"].equals(run(adata, metrics="mig", **options)["scores"])
+
+
+def test_threads_change_nothing(adata) -> None:
+    one, two = (run(adata, n_random=2, n_jobs=n) for n in (1, 2))
+    for name in ("scores", "noise", "ceiling"):
+        pd.testing.assert_frame_equal(one[name], two[name])
+
+
+def test_progress(adata, capfd) -> None:
+    run(adata, metrics="mig", factors="condition")
+    assert capfd.readouterr().err == ""
+    run(adata, metrics="mig", factors="condition", progress=True)
+    assert "mig" in capfd.readouterr().err
+
+
+def test_scores_of_dimensions(adata) -> None:
+    result = run(adata, metrics=["modularity", "dci"])
+    expected = metrics.modularity(
+        adata.obsm["X_distaff"], adata.obs[["cell_type", "condition"]].join(adata.obsm["usage"])
+    )
+    table = result["dimensions"]["modularity"]
+    np.testing.assert_allclose(table["score"], expected.per_dimension["score"])
+    assert table.loc["Factor 4", "best_factor"] == "cycle_S"
+    assert result["summary"]["modularity"] == pytest.approx(expected.value)
+    assert result["summary"]["modularity_all_dimensions"] == pytest.approx(expected.summary["all_dimensions"])
+    assert result["details"]["dci"].loc["cycle_S", "completeness"] > 0.8
+
+
+def test_independence_of_the_dimensions(adata) -> None:
+    adata.obsm["X_distaff"][:, 4] = 0
+    adata.obsm["X_distaff"][:, 0] += adata.obsm["X_distaff"][:, 2]
+    result = run(adata, metrics="mig")
+    expected = metrics.total_correlation(adata.obsm["X_distaff"].astype(float))
+    assert result["latent"]["total_correlation"] == pytest.approx(expected.value)
+    assert result["latent"]["n_varying"] == 4
+    assert result["latent_correlation"].loc["Factor 1", "Factor 3"] == pytest.approx(0.5**0.5, abs=0.05)
+
+
+def test_dependence_of_the_factors(adata) -> None:
+    adata.obs["T cell"] = adata.obs["cell_type"] == "CD4 T/NK"
+    result = run(adata, factors=["cell_type", "T cell", "usage"], metrics="mig")
+    table = result["factors"]
+    assert table.loc["T cell", "depends_on"] == "cell_type"
+    assert table.loc["T cell", "dependence"] == pytest.approx(1, abs=0.01)
+    assert table.loc["cell_type", "depends_on"] == "T cell"
+    # what the other factor takes away is missing from the gap that the truth itself has
+    assert result["ceiling"].loc["cell_type", "mig"] <= 1 - table.loc["cell_type", "dependence"] + 0.01
+    assert result["dependence"].loc["cycle_S", "cycle_S"] == 1
+    assert "cell_type: B" not in result["dependence"]
+    alone = run(adata, factors="condition", metrics="mig")["factors"].loc["condition"]
+    assert np.isnan(alone["dependence"])
+    assert alone["depends_on"] == ""
+
+
+@pytest.mark.parametrize("metric", ["lms", "msas", "msgs"])
+def test_aggregations_bring_the_matrix_of_smi(adata, metric) -> None:
+    result = run(adata, metrics=metric, references=None)
+    assert list(result["matrices"]) == ["smi"]
+    aggregate = getattr(metrics, metric)(result["matrices"]["smi"])
+    np.testing.assert_allclose(result["scores"].loc[aggregate.per_factor.index, metric], aggregate.per_factor)
+
+
+def test_model_that_uses_no_dimension(adata) -> None:
+    names = [f"Factor {i}" for i in range(1, 6)]
+    adata.uns["distaff"]["factors"] = pd.DataFrame({"active": [False] * 5}, index=names)
+    with pytest.warns(UserWarning, match="uses none of the dimensions of X_distaff.*active_only=False"):
+        result = run(adata, factors="usage", metrics="mig")
+    assert result["scores"].loc["cycle_S", "mig"] == 0
+    assert result["latent"]["n_varying"] == 0
+
+
+def test_a_latent_of_another_tool(adata) -> None:
+    from sklearn.decomposition import PCA
+
+    adata.obsm["X_pca"] = PCA(3, random_state=0).fit_transform(adata.obsm["X_distaff"])
+    result = run(adata, use_rep="X_pca")
+    assert list(result["scores"].columns) == DEFAULT
+    assert result["latent"]["mean_correlation"] == pytest.approx(0, abs=1e-5)
 
 
 def test_sources_and_counts(adata) -> None:
@@ -79,17 +201,23 @@ def test_sources_and_counts(adata) -> None:
 
 @pytest.mark.parametrize("kind", ["h5ad", "zarr"])
 def test_round_trip(adata, tmp_path, kind) -> None:
-    result = run(adata, active_only=False)
+    result = run(adata, active_only=False, metrics="all", references=["mig", "lms"], **SMALL)
     del adata.obsm["usage"]  # "/" in the user's own table is not ours to repair
     path = tmp_path / f"a.{kind}"
     getattr(adata, f"write_{kind}")(path)
     back = getattr(anndata, f"read_{kind}")(path).uns["distaff"]["disentanglement"]
-    assert set(back) == {"scores", "best_dimension", "matrices", "summary", "factors", "params"}
-    for name in ("scores", "best_dimension", "factors"):
-        pd.testing.assert_frame_equal(back[name], result[name], check_dtype=False)
-    for name, matrix in result["matrices"].items():
-        pd.testing.assert_frame_equal(back["matrices"][name], matrix, check_dtype=False)
-    assert back["summary"] == result["summary"]
+    assert set(back) == set(result) == WRITTEN
+    for name, entry in result.items():
+        if isinstance(entry, pd.DataFrame):
+            pd.testing.assert_frame_equal(back[name], entry, check_dtype=False)
+    for name in ("matrices", "details", "dimensions"):
+        assert set(back[name]) == set(result[name])
+        for metric, table in result[name].items():
+            pd.testing.assert_frame_equal(back[name][metric], table, check_dtype=False)
+    assert set(back["dimensions"]) == {"modularity", "irs", "dci", "infomec"}
+    assert set(back["matrices"]) == {*DEFAULT, *SLOW} - {"lms", "msgs"}
+    for name in ("summary", "latent"):
+        assert back[name] == pytest.approx(result[name], nan_ok=True)
     assert back["params"] == result["params"]
 
 
@@ -195,6 +323,10 @@ def test_counts_must_be_declared(adata) -> None:
         ({"key": "nope"}, KeyError, "'X_nope'.*Run tl.latent first"),
         ({"metrics": "gap"}, ValueError, "one of 'max_spearman'.*got 'gap'"),
         ({"metrics": []}, ValueError, "at least one metric"),
+        ({"references": "slow"}, ValueError, "references must be one of .*'fast'.*got 'slow'"),
+        ({"metrics": ["mig", "all"]}, ValueError, "got 'all'"),
+        ({"n_random": -1}, ValueError, "n_random must be >= 0"),
+        ({"n_jobs": "all"}, TypeError, "n_jobs must be an integer"),
         ({"random_state": 0.5}, TypeError, "random_state must be an integer"),
         ({"kinds": {"nope": "binary"}}, ValueError, "'nope'"),
     ],

@@ -38,6 +38,7 @@ def test_slots(adata, model):
     assert np.array_equal(history["train_loss"], model.history["train_loss"].iloc[:, 0])
     assert history["validation_loss"].notna().tolist() == [False, True]
     assert adata.uns["distaff"]["kl_per_dimension"].shape == (2, 3)
+    assert list(adata.uns["distaff"]["factors"].index) == ["Factor 1", "Factor 2", "Factor 3"]
 
 
 def test_two_models_live_side_by_side_and_other_results_stay(adata, model):
@@ -79,7 +80,7 @@ def test_slots_survive_writing(adata, model, tmp_path, form):
     back = getattr(anndata, f"read_{form}")(path)
     for slot in ("X_distaff", "X_distaff_umap"):
         assert np.array_equal(back.obsm[slot], adata.obsm[slot])
-    for table in ("history", "kl_per_dimension"):
+    for table in ("history", "kl_per_dimension", "factors"):
         pd.testing.assert_frame_equal(
             back.uns["distaff"][table], adata.uns["distaff"][table], check_index_type=False
         )

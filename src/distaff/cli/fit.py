@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser"]
 
-MODELS = {
+MODELS: dict[str, Any] = {
     "beta": ds.model.BetaVAE,
     "linear": ds.model.LinearVAE,
     "sparse": ds.model.SparseVAE,

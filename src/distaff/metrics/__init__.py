@@ -9,6 +9,7 @@ from distaff.metrics.compare_runs import compare_runs
 from distaff.metrics.dci import dci
 from distaff.metrics.explicitness import explicitness
 from distaff.metrics.factor_correlation import FactorCorrelation, factor_correlation
+from distaff.metrics.factor_dependence import factor_dependence
 from distaff.metrics.factor_vae_score import factor_vae_score
 from distaff.metrics.infomec import infomec
 from distaff.metrics.irs import irs
@@ -41,6 +42,7 @@ __all__ = [
     "dci",
     "explicitness",
     "factor_correlation",
+    "factor_dependence",
     "factor_vae_score",
     "infomec",
     "irs",

@@ -13,7 +13,10 @@ __all__ = ["LevelSampler", "canonical_columns", "canonical_rows", "stratified_fo
 
 def _distances(Z: NDArray[np.float64]) -> NDArray[np.int64]:
     """Twice the distance of each rank from the middle: whole numbers, blind to the sign of a dimension."""
-    return np.abs((2 * rankdata(Z, axis=0)).astype(np.int64) - (len(Z) + 1))
+    distances = np.empty(Z.shape, dtype=np.int64)
+    for d, column in enumerate(Z.T):  # one at a time, which bounds the memory
+        distances[:, d] = np.abs((2 * rankdata(column)).astype(np.int64) - (len(Z) + 1))
+    return distances
 
 
 def canonical_rows(Z: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -22,7 +25,7 @@ def canonical_rows(Z: NDArray[np.float64]) -> NDArray[np.int64]:
     Cells that lie equally far out keep their order.
     """
     distance = _distances(Z)
-    return np.lexsort((distance.sum(axis=1), (distance**2).sum(axis=1)))
+    return np.lexsort((distance.sum(axis=1), np.einsum("nd,nd->n", distance, distance)))
 
 
 def canonical_columns(Z: NDArray[np.float64]) -> NDArray[np.int64]:

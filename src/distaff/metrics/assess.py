@@ -172,9 +172,11 @@ def assess(
     names = score.per_factor.index
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the score itself has told what is wrong
-        ceilings = [_flat(run(truth, cells.Y), names) for truth in truths]
+        # taken off the list, so that no draw has to share the memory with them
+        ceilings = [_flat(run(truths.pop(0), cells.Y), names) for _ in range(len(truths))]
         draws = Parallel(n_jobs=n_jobs, prefer="threads")(
-            delayed(_draw)(run, make, seed, names) for make, seed in tqdm(samples, disable=not progress)
+            delayed(_draw)(run, make, seed, names)
+            for make, seed in tqdm(samples, desc=score.name, disable=not progress)
         )
     values = np.array(draws).reshape(len(samples), len(names) + 1)
     best = int(np.argmax([np.nan_to_num(ceiling[0], nan=-np.inf) for ceiling in ceilings]))

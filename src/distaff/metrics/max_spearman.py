@@ -91,7 +91,10 @@ def _correlate(problem: Problem, block: Block) -> tuple[NDArray[Any], NDArray[An
     """Correlations and rank-biserial correlations (dimensions, factors), and ceilings (factors,)."""
     y = np.column_stack([problem.values(i, block) for i in block.factors]).astype(np.float64)
     z_ranks, y_ranks = _centred_ranks(block.Z), _centred_ranks(y)
-    norms = np.outer(np.linalg.norm(z_ranks, axis=0), np.linalg.norm(y_ranks, axis=0))
+    # sums of squares without a table of squares
+    norms = np.sqrt(
+        np.outer(np.einsum("nd,nd->d", z_ranks, z_ranks), np.einsum("nk,nk->k", y_ranks, y_ranks))
+    )
     norms[block.constant] = np.inf  # correlation 0
     rho = np.clip(z_ranks.T @ y_ranks / norms, -1.0, 1.0)
 

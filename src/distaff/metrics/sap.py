@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from sklearn.svm import LinearSVC
 
 from distaff._checks import check_choice, check_int
 from distaff.metrics._contract import Block, Problem, parse, summarise
 from distaff.metrics._factors import Kinds
 from distaff.metrics._information import bin_columns, joint_counts
+from distaff.metrics._ranks import column_ranks
 from distaff.metrics._resampling import canonical_rows, stratified_folds
 from distaff.metrics._score import Score
 
@@ -146,9 +146,9 @@ def _squared_correlations(
     y = np.column_stack([problem.values(i, block) for i in factors])
     z = block.Z
     if correlation == "spearman":
-        z, y = rankdata(z, axis=0), rankdata(y, axis=0)
+        z, y = column_ranks(z), column_ranks(y)
     z, y = z - z.mean(axis=0), y - y.mean(axis=0)
-    norms = np.outer((z**2).sum(axis=0), (y**2).sum(axis=0))
+    norms = np.outer(np.einsum("nd,nd->d", z, z), np.einsum("nk,nk->k", y, y))
     norms[block.constant] = np.inf
     return np.minimum((z.T @ y) ** 2 / norms, 1.0)
 

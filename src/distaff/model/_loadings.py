@@ -23,6 +23,17 @@ class LoadingsMixin:
         return term_names(self._terms) or [f"Factor {i + 1}" for i in range(n_latent)]
 
     @property
+    def factor_kinds(self: Any) -> list[str]:
+        """Kind of each latent dimension: "annotated", "sparse" or "dense" beside gene sets, else "latent"."""
+        kinds = [kind for block in self._terms for kind in block.kinds]
+        return kinds or ["latent"] * self._config.latent.n_latent
+
+    @property
+    def has_loadings(self: Any) -> bool:
+        """Whether the decoder is linear, so that :meth:`get_loadings` has an answer."""
+        return hasattr(self.module.decoder, "loadings")
+
+    @property
     def has_gate(self: Any) -> bool:
         """Whether latent dimensions are switched on and off by cell."""
         return self._config.latent.has_gate
@@ -49,14 +60,13 @@ class LoadingsMixin:
         TypeError
             If the decoder is not linear.
         """
-        decoder = self.module.decoder
-        if not hasattr(decoder, "loadings"):
+        if not self.has_loadings:
             raise error(
                 "Loadings must come from a linear or annotated decoder",
                 got=f"decoder={self._config.decoder.decoder!r}",
                 kind=TypeError,
             )
-        loadings = decoder.loadings().cpu().numpy()
+        loadings = self.module.decoder.loadings().cpu().numpy()
         genes = registered_genes(self.registry_)
         table = pd.DataFrame(loadings, index=pd.Index(genes), columns=self.factor_names)
         return table - table.mean() if centered else table

@@ -91,6 +91,56 @@ class PosteriorMixin(RNASeqMixin, VAEMixin):
                 return _stack(posterior.representation(q) for q in qs)
             return _stack(posterior.draw(q)[1] for q in qs)
 
+    @property
+    def latent_unit(self: Any) -> float | None:
+        """Change of the latent with a unit of the normal variable below it, at the middle of its prior.
+
+        A simplex counts in units of one over the number of dimensions. None for a deterministic latent, which
+        has no unit.
+        """
+        return self.module.posterior.unit
+
+    @torch.inference_mode()
+    def get_kl_per_dimension(
+        self: Any,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | None = None,
+        *,
+        batch_size: int | None = None,
+        seed: int = 0,
+    ) -> np.ndarray:
+        """KL of the posterior from the prior, of each latent dimension in each cell.
+
+        Parameters
+        ----------
+        adata
+            Cells with the genes of the model, in its order; None for the cells it was trained on.
+        indices
+            Which cells; None for all.
+        batch_size
+            Cells a minibatch.
+        seed
+            Seed of the draw, which a prior without a closed form needs.
+
+        Returns
+        -------
+        Array (cells, latent dimensions) float32, nats; (cells, 1) for a prior over all dimensions together.
+
+        Raises
+        ------
+        ValueError
+            If the data are minified: what was kept is the posterior alone.
+        """
+        if self.minified_data_type is not None:
+            raise error(
+                "The KL must be computed from counts", got=f"minified_data_type={self.minified_data_type!r}"
+            )
+        self._check_if_trained(warn=False)
+        adata = self._validate_anndata(adata)
+        with isolated_rng(seed):
+            loader = self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size)
+            return _stack(self.module.kl_of(tensors) for tensors in loader)
+
     @torch.inference_mode()
     def get_inclusion_probability(
         self: Any,

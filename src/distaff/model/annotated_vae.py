@@ -197,7 +197,7 @@ class AnnotatedVAE(LambdaGroupMixin, NewTermsMixin, FactorModel):
         used = loadings != 0
         direction = (loadings * inside).sum(axis=0)
         table = {
-            "kind": [kind for block in self._terms for kind in block.kinds],
+            "kind": self.factor_kinds,
             "active": used.any(axis=0),
             "l2_norm": (loadings**2).sum(axis=0) ** 0.5,
             "n_genes": used.sum(axis=0),

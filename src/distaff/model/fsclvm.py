@@ -265,6 +265,33 @@ class FSCLVM(SetupMixin, BaseModelClass):
             blocks = [self.module.encode(*self.module._get_fn_args_from_batch(t)[0]) for t in loader]
         return torch.cat([block.cpu() for block in blocks]).numpy()
 
+    @torch.inference_mode()
+    def get_kl_per_dimension(
+        self,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | None = None,
+        *,
+        batch_size: int | None = None,
+    ) -> np.ndarray:
+        """KL of the posterior of each factor's score, by itself, from the prior.
+
+        Parameters
+        ----------
+        adata
+            Cells with the genes of the model, in its order; None for the cells it was trained on.
+        indices
+            Which cells; None for all.
+        batch_size
+            Cells a minibatch.
+
+        Returns
+        -------
+        Array (cells, factors) float32, nats. The KL of all scores together is no smaller than their sum.
+        """
+        mean = self.get_latent_representation(adata, indices, batch_size=batch_size)
+        variance = self.module.score_variance().cpu().numpy()
+        return 0.5 * (mean**2 + variance - 1.0 - np.log(variance))
+
     # --- genes -----------------------------------------------------------------------------------------
 
     @property
@@ -273,6 +300,12 @@ class FSCLVM(SetupMixin, BaseModelClass):
         extra = [f"Sparse {i + 1}" for i in range(self._n_sparse)]
         extra += [f"Dense {i + 1}" for i in range(self._n_dense)]
         return [*self._annotation.names, *extra]
+
+    @property
+    def factor_kinds(self) -> list[str]:
+        """Kind of each factor: "annotated", "sparse" or "dense"."""
+        kinds = ["annotated"] * len(self._annotation.names)
+        return kinds + ["sparse"] * self._n_sparse + ["dense"] * self._n_dense
 
     def _gene_table(self, values: torch.Tensor) -> pd.DataFrame:
         genes = pd.Index(registered_genes(self.registry_))
@@ -337,7 +370,7 @@ class FSCLVM(SetupMixin, BaseModelClass):
         inside[:, :n_sets] = self._annotation.mask != 0
         used = self.get_gene_inclusion().to_numpy() > 0.5
         table = {
-            "kind": ["annotated"] * n_sets + ["sparse"] * self._n_sparse + ["dense"] * self._n_dense,
+            "kind": self.factor_kinds,
             "active": self.module.score_variance().cpu().numpy() < 0.5,
             "relevance": self.get_relevance(),
             "l2_norm": (self.get_loadings() ** 2).sum() ** 0.5,

@@ -134,6 +134,11 @@ class FactorModule(BaseMinifiedModeModuleClass):
             return unpack(inputs["qzm"], inputs["qzv"], inputs["gate_logits"])
         return self.encode(**inputs)
 
+    def kl_of(self, tensors: dict[str, Tensor]) -> Tensor:
+        """KL of the posterior from the prior in a minibatch, (cells, n_latent); see ``kl_divergence``."""
+        found = self.inference(**self._get_inference_input(tensors))
+        return kl_divergence(found["qz"], found["pz"], found["u"])
+
     def _regular_inference(
         self,
         x: Tensor,

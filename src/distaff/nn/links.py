@@ -29,6 +29,11 @@ class AbstractLink(nn.Module):
         """``g`` of the mean of ``u ~ q``, shape (cells, n_latent): the median of ``z`` by dimension."""
         return self(q.mean)
 
+    @property
+    def unit(self) -> float:
+        """Change of ``z`` with a unit of ``u``, from -1/2 to 1/2."""
+        return float(self(torch.tensor([0.5])) - self(torch.tensor([-0.5])))
+
 
 class Identity(AbstractLink):
     """``z = u``: a normal latent."""
@@ -68,6 +73,11 @@ class Simplex(AbstractLink):
     def forward(self, u: Tensor) -> Tensor:
         """Softmax over the last dimension."""
         return torch.softmax(u, dim=-1)
+
+    @property
+    def unit(self) -> float:
+        """1, in units of one over the number of dimensions."""
+        return 1.0
 
     def centre(self, q: Distribution) -> Tensor:
         """Monte Carlo mean of ``z`` over the same antithetic draws at every call; rows sum to 1."""

@@ -46,6 +46,11 @@ class AbstractPosterior(nn.Module):
     def representation(self, q: Any) -> Tensor:
         """Return what is reported for a cell, shape (cells, n_latent), without sampling."""
 
+    @property
+    @abstractmethod
+    def unit(self) -> float | None:
+        """Change of ``z`` with a unit of ``u`` at the middle of a standard normal; None without a prior."""
+
 
 class NormalPosterior(AbstractPosterior):
     r"""Diagonal normal and a link, :math:`u_j \sim N(\mu_j(x), \sigma_j^2(x)), z = g(u)`.
@@ -87,6 +92,11 @@ class NormalPosterior(AbstractPosterior):
     def representation(self, q: Normal) -> Tensor:
         """Middle of the posterior of ``z``: mean of a normal or logistic normal latent, else median."""
         return self.link.centre(q)
+
+    @property
+    def unit(self) -> float:
+        """That of the link."""
+        return self.link.unit
 
 
 class SpikeSlabPosterior(AbstractPosterior):
@@ -144,6 +154,11 @@ class SpikeSlabPosterior(AbstractPosterior):
         r"""Inclusion probability times the middle of the slab; :math:`\gamma \mu` for a normal one."""
         return q.inclusion * self.slab.link.centre(q.slab)
 
+    @property
+    def unit(self) -> float:
+        """That of the slab's link."""
+        return self.slab.link.unit
+
 
 class PointPosterior(AbstractPosterior):
     """One code a cell, nothing random: what makes an autoencoder of a variational one.
@@ -180,3 +195,8 @@ class PointPosterior(AbstractPosterior):
     def representation(self, q: Point) -> Tensor:
         """Return the code."""
         return q.loc
+
+    @property
+    def unit(self) -> None:
+        """None: a code may have any scale."""
+        return None

@@ -24,8 +24,29 @@ METRIC_LABELS = {
     "mig": "MIG",
     "smi": "SMI",
     "lms": "matched SMI",
+    "msas": "best SMI",
+    "msgs": "SMI gap",
+    "spn": "SPN",
+    "sap": "SAP",
+    "irs": "IRS",
+    "dci": "DCI disentanglement",
+    "infomec": "InfoM",
+    "explicitness": "AUC",
+    "beta_vae_score": "beta-VAE score",
+    "factor_vae_score": "FactorVAE score",
 }
-MATRIX_OF = {"lms": "smi"}  # a matching has no matrix of its own
+MATRIX_OF = dict.fromkeys(("lms", "msas", "msgs"), "smi")  # an aggregation has no matrix of its own
+MATRIX_LABELS = {  # what the pairs are, where it is something else than the score
+    **dict.fromkeys(("lms", "msas", "msgs"), "SMI"),
+    "mig": "share of information",
+    "infomec": "share of information",
+    "modularity": "information (nats)",
+    "sap": "accuracy, squared correlation",
+    "irs": "robustness",
+    "dci": "importance",
+    "beta_vae_score": "stillness",
+    "factor_vae_score": "share of votes",
+}
 
 
 class Scored:
@@ -46,13 +67,25 @@ class Scored:
         self.matrix: pd.DataFrame = matrices[MATRIX_OF.get(self.metric, self.metric)]
         self.scores: pd.Series = entry["scores"][self.metric].dropna()
         self.best: pd.Series = entry["best_dimension"][self.metric]
+        self.noise, self.ceiling = (self._reference(entry, name) for name in ("noise", "ceiling"))
         self.factors: pd.DataFrame = entry["factors"]
         self.use_rep: str = str(entry["params"]["use_rep"])
+
+    def _reference(self, entry: Mapping[str, Any], name: str) -> pd.Series:
+        """Noise floor or ceiling of each factor that has a score, NaN where it was not computed."""
+        table = entry.get(name, pd.DataFrame())
+        column = table[self.metric] if self.metric in table else pd.Series(dtype=float)
+        return column.reindex(self.scores.index)
 
     @property
     def metric_label(self) -> str:
         """Short name for titles."""
         return METRIC_LABELS.get(self.metric, self.metric)
+
+    @property
+    def matrix_label(self) -> str:
+        """Short name of what each pair scores."""
+        return MATRIX_LABELS.get(self.metric, self.metric_label)
 
     def choose(self, wanted: str | list[str] | None) -> list[str]:
         """Rows to draw: all that have a score, or those that a wanted name stands for.

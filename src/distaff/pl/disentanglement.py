@@ -27,7 +27,8 @@ GAP = 0.12  # inches between heatmap, bars and colour key
 KEY = 0.1  # inches of the colour key
 LETTER = 0.075  # inches of a letter
 MAX_LABEL = 44  # characters
-CHANCE = {"single_dimension_accuracy": 0.5}
+CHANCE = {"single_dimension_accuracy": 0.5, "explicitness": 0.5}
+REFERENCES = {"chance": "#999999", "ceiling": "#000000"}  # marks beside the bars
 
 
 def disentanglement(
@@ -43,6 +44,8 @@ def disentanglement(
 
     Dimensions are ordered by their one-to-one matching with the factors, so that a disentangled latent shows
     a diagonal; those left over follow by their best score. A dot marks the best dimension of each factor.
+    Beside the bars a grey line marks what a random latent scores, a black one what the factors themselves do,
+    where :func:`distaff.tl.disentanglement` has computed it.
 
     Parameters
     ----------
@@ -138,26 +141,54 @@ def _draw_heatmap(ax: Axes, scale: Axes, table: pd.DataFrame, scored: Scored) ->
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     bar = ax.figure.colorbar(image, cax=scale)
-    bar.set_label(scored.metric_label, fontsize=TEXT)
+    bar.set_label(scored.matrix_label, fontsize=TEXT)
     bar.ax.tick_params(labelsize=SMALL)
     bar.outline.set_visible(False)
 
 
 def _draw_bars(bars: Axes, scored: Scored) -> None:
-    """Score of each factor with its number, at the height of its row."""
+    """Score of each factor with its number and its references, at the height of its row."""
     scores = scored.scores
     floor = CHANCE.get(scored.metric, 0.0)
     bars.barh(range(len(scores)), scores - floor, left=floor, color=OKABE_ITO[0], height=0.7)
-    for i, score in enumerate(scores):
-        bars.text(max(score, floor), i, f" {score:.2f}", va="center", fontsize=SMALL)
     limit = max(1.0, float(scores.max()))
-    bars.set_xlim(min(floor, float(scores.min())), limit + 0.35 * (limit - floor))  # room for the numbers
+    room = 0.35 * (limit - floor)  # for a number
+    for i, (score, *marks) in enumerate(zip(scores, scored.noise, scored.ceiling, strict=True)):
+        end = max(score, floor)
+        for mark in sorted(mark for mark in marks if mark > end):
+            end = mark if mark < end + room else end
+        bars.text(end, i, f" {score:.2f}", va="center", fontsize=SMALL)
+    _draw_references(bars, scored)
+    bars.set_xlim(min(floor, float(scores.min())), limit + room)
     bars.set_xticks([floor, 1.0])
     bars.set_ylim(len(scores) - 0.5, -0.5)  # the rows of the heatmap, first on top
     bars.set_yticks([])
     bars.tick_params(axis="x", labelsize=SMALL, length=2)
     bars.spines[["top", "right", "left"]].set_visible(False)
     bars.set_xlabel(scored.metric_label, fontsize=TEXT)
+
+
+def _draw_references(bars: Axes, scored: Scored) -> None:
+    """Lines across the bars, and what they are above them."""
+    shown = []
+    for (name, color), values in zip(REFERENCES.items(), (scored.noise, scored.ceiling), strict=True):
+        rows = np.flatnonzero(values.notna())
+        if len(rows):
+            shown.append(name)
+            ends = values.iloc[rows]
+            bars.vlines(ends, rows - 0.45, rows + 0.45, color=color, linewidth=1.6, label=name)
+    if shown:
+        bars.legend(
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1.0),
+            ncols=len(shown),
+            fontsize=SMALL,
+            frameon=False,
+            handlelength=0.7,
+            handletextpad=0.4,
+            columnspacing=0.9,
+            borderaxespad=0.2,
+        )
 
 
 def _short(name: object) -> str:

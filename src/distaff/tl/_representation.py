@@ -61,7 +61,7 @@ def dimension_names(adata: AnnData, stored: object, n: int, slots: Slots | None)
 def factor_table(adata: AnnData, slots: Slots | None) -> pd.DataFrame | None:
     """Table of the model's factors, None without one."""
     entry = adata.uns.get(slots.uns) if slots is not None else None
-    table = entry.get("factors") if isinstance(entry, Mapping) else None
+    table = entry.get(Slots.factors) if isinstance(entry, Mapping) else None
     return table if isinstance(table, pd.DataFrame) else None
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from distaff._checks import error
 from distaff._keys import DEFAULT_KEY, Slots
+from distaff.tl._factor_table import factor_table
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -43,6 +44,11 @@ def latent(adata: AnnData, model: Any, *, key: str = DEFAULT_KEY, copy: bool = F
     - ``uns["{key}"]["params"]``: model class, configuration, versions, seed
     - ``uns["{key}"]["history"]``: DataFrame (epochs, curves)
     - ``uns["{key}"]["kl_per_dimension"]``: DataFrame (epochs, dimensions) in nats, models of distaff only
+    - ``uns["{key}"]["factors"]``: DataFrame (factors, columns) with the ``kind`` of each factor (latent,
+      annotated, sparse, dense); ``active``, whether the model uses it: its posterior mean varies over cells
+      by more than 0.01 of what the prior expects :cite:p:`Burda16`, and it has a loading if the decoder is
+      linear; ``kl``, its mean KL in nats a cell, NaN where there is none. Left out for a model of others
+      whose latent has no standard normal prior.
 
     and removes scores, clusters and UMAP of another latent under the same key.
 
@@ -76,7 +82,10 @@ def latent(adata: AnnData, model: Any, *, key: str = DEFAULT_KEY, copy: bool = F
     adata.obsm[slots.latent] = Z
     if getattr(model, "has_gate", False):
         adata.obsm[slots.inclusion] = model.get_inclusion_probability(adata)
-    adata.uns[slots.uns] = {**adata.uns.get(slots.uns, {}), slots.params: _params(model), **_history(model)}
+    entry = {**adata.uns.get(slots.uns, {}), slots.params: _params(model), **_history(model)}
+    entry.pop(slots.factors, None)
+    table = factor_table(model, adata, Z)
+    adata.uns[slots.uns] = entry if table is None else {**entry, slots.factors: table}
     return adata if copy else None
 
 
