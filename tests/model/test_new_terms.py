@@ -355,7 +355,7 @@ def trained():
     ds.pp.gene_sets(adata, {f"P{k}": list(adata.var_names[15 * k : 15 * (k + 1)]) for k in range(3)})
     ds.pp.gene_sets(query, {"P3": list(adata.var_names[45:60])}, set_key="new")
     AnnotatedVAE.setup_anndata(adata)
-    model = AnnotatedVAE(adata, n_hidden=64)
+    model = AnnotatedVAE(adata, n_hidden=64, lambda_group=0.5, init=None)
     model.train(N_EPOCHS, **FAST | {"batch_size": 64})
     return model, query, used
 

@@ -68,7 +68,7 @@ def test_kl_is_that_of_the_elbo(adata):
 
 
 def test_a_dimension_that_the_encoder_holds_still_is_inactive(adata):
-    model = trained(adata, "ProgramVAE", n_latent=3)
+    model = trained(adata, "ProgramVAE", n_latent=3, gate=True)
     with torch.no_grad():
         slab = model.module.posterior.slab.mean
         slab.weight *= 50  # it was hardly trained

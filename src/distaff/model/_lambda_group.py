@@ -149,7 +149,7 @@ class LambdaGroupMixin:
         >>> sets = {"first": adata.var_names[:20], "second": adata.var_names[15:40]}
         >>> ds.pp.gene_sets(adata, sets)
         >>> ds.model.AnnotatedVAE.setup_anndata(adata)
-        >>> model = ds.model.AnnotatedVAE(adata)
+        >>> model = ds.model.AnnotatedVAE(adata, init=None)
         >>> fast = {"seed": 0, "accelerator": "cpu", "enable_progress_bar": False}
         >>> table = model.select_lambda_group([0, 1000], max_epochs=2, max_epochs_per_value=2, **fast)
         >>> table["active_terms"].to_dict()
