@@ -105,6 +105,13 @@ def test_without_loadings_the_share_is_that_of_the_latent(by_hand):
     assert (table["direction"] == 1).all()
 
 
+def test_a_single_factor_explains_everything(by_hand):
+    del by_hand.varm["own_loadings"]
+    by_hand.obsm["X_own"] = by_hand.obsm["X_own"][:, :1]
+    ds.tl.factors(by_hand, key="own")
+    assert table_of(by_hand, "own")["variance_explained"].tolist() == [1.0]
+
+
 def test_sparse_loadings_count_their_genes(by_hand):
     L = by_hand.varm["own_loadings"].to_numpy().copy()
     L[4:, 1] = 0.0

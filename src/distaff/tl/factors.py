@@ -168,8 +168,9 @@ def _better_names(names: pd.Index, columns: pd.Index) -> pd.Index:
 
 def _shares(Z: NDArray[np.float64], L: pd.DataFrame | None) -> NDArray[np.float64]:
     """(factors,) share of each in the variance that reaches the genes; without loadings, in the latent's."""
-    loadings = np.eye(Z.shape[1]) if L is None else L.to_numpy(dtype=np.float64)
-    return variance_explained(Z, loadings).per_dimension.to_numpy()
+    unit = np.eye(Z.shape[1])
+    loadings = np.vstack([unit, -unit]) if L is None else L.to_numpy(dtype=np.float64)  # centred as they are
+    return np.asarray(variance_explained(Z, loadings).per_dimension)
 
 
 def _ranks(share: NDArray[np.float64], active: NDArray[np.bool_]) -> NDArray[np.int64]:
