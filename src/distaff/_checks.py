@@ -21,6 +21,7 @@ __all__ = [
     "check_number",
     "check_obs_column",
     "error",
+    "factor_order",
     "listing",
 ]
 
@@ -94,3 +95,22 @@ def check_obs_column(adata: AnnData, column: Hashable, *, name: str) -> pd.Serie
             kind=KeyError,
         )
     return adata.obs[column]
+
+
+def factor_order(columns: Collection[Any], factors: Collection[Any], *, name: str) -> list[int]:
+    """Where each of ``factors`` stands among ``columns``, both free of duplicates.
+
+    Tables of other origin call the same factors otherwise ("Z_0" for "Factor 1"): columns that have no name
+    in common with the factors are taken as they come.
+    """
+    places = {str(column): i for i, column in enumerate(columns)}
+    wanted = [str(factor) for factor in factors]
+    if len(places) == len(wanted) == len(columns):
+        if set(places) == set(wanted):
+            return [places[factor] for factor in wanted]
+        if not places.keys() & set(wanted):
+            return list(range(len(wanted)))
+    raise error(
+        f"{name} must have a column for each of the {len(wanted)} factors {listing(wanted)}",
+        got=f"{len(columns)}: {listing(columns)}",
+    )

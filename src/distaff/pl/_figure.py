@@ -27,6 +27,7 @@ __all__ = [
     "new_figure",
     "point_size",
     "scatter",
+    "shorten",
     "wrap",
 ]
 
@@ -38,6 +39,7 @@ SEQUENTIAL = "viridis"
 TEXT = 9.0  # points
 SMALL = 7.5
 FORMATS = (".png", ".pdf")  # for a file name without an ending: one to look at, one to print
+BREAK = "\0"  # marks a place to break a name, such as that of a gene set, where no space is
 RESOLUTION = 200  # dots an inch, of raster files and of rasterised points
 
 
@@ -78,5 +80,11 @@ def category_colors(n: int) -> list[Any]:
 
 
 def wrap(text: str, width: int = 24) -> str:
-    """Break ``text`` into at most three lines, and end a longer one by an ellipsis."""
-    return "\n".join(textwrap.wrap(text, width, max_lines=3, placeholder=" …")) or text
+    """Break ``text`` after words or "_" into at most three lines, and end a longer one by an ellipsis."""
+    lines = textwrap.wrap(text.replace("_", f"_{BREAK} "), width, max_lines=3, placeholder=" …")
+    return "\n".join(lines).replace(f"{BREAK} ", "").replace(BREAK, "") or text
+
+
+def shorten(text: str, length: int) -> str:
+    """Cut ``text`` to so many characters, the last an ellipsis."""
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -10,20 +10,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from distaff._checks import check_int, check_number
 from distaff._keys import DEFAULT_KEY
+from distaff.pl._cells import MAX_LEGEND, draw_classes, draw_values
 from distaff.pl._figure import (
     BACKGROUND,
     HIGHLIGHT,
     MISSING,
-    SEQUENTIAL,
     SMALL,
     TEXT,
-    category_colors,
     finish,
     new_figure,
     point_size,
@@ -38,8 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["latent"]
 
 PAIR = (4.9, 2.5)  # inches of a factor with its dimension
-CLIP = (1, 99)  # percentiles beyond which colours stop, so that outliers do not bleach the rest
-MAX_LEGEND = 12  # classes
 LEGEND_LINE = 0.16  # inches
 RARE = 0.1  # share of the cells
 
@@ -150,7 +146,7 @@ def _draw_factor(
     column = _source(adata, info)
     title = wrap(str(info["label"]))
     if info["kind"] == "continuous":
-        _draw_values(ax, column.to_numpy(dtype=np.float64, na_value=np.nan), points, order, size)
+        draw_values(ax, column.to_numpy(dtype=np.float64, na_value=np.nan), points, order, size)
         note = f"{int(info['n_cells']):,} cells"
     elif info["class"]:
         hit = _in_class(column, str(info["class"]))
@@ -159,7 +155,7 @@ def _draw_factor(
             title = wrap(f"{info['label']}: {info['class']}")
         note = f"{int(hit.sum()):,} of {int(info['n_cells']):,} cells"
     else:
-        _draw_classes(ax, column, points, order, size)
+        draw_classes(ax, column, points, order, size)
         note = f"{int(info['n_cells']):,} cells"
     ax.set_title(f"{title}\n{note}", fontsize=TEXT)
 
@@ -178,7 +174,7 @@ def _draw_dimension(
         scatter(ax, points, size=size, color=MISSING)
         ax.set_title("no dimension\ntells anything", fontsize=TEXT)
         return
-    _draw_values(ax, scored.values(adata, dimension), points, order, size)
+    draw_values(ax, scored.values(adata, dimension), points, order, size)
     ax.set_title(f"{wrap(dimension)}\n{scored.metric_label} = {scored.scores[row]:.2f}", fontsize=TEXT)
 
 
@@ -196,54 +192,6 @@ def _draw_class(
     colors = ListedColormap([MISSING, BACKGROUND, HIGHLIGHT])
     codes = np.where(missing, 0, 1 + hit.astype(int))
     scatter(ax, points[order], size=size, c=codes[order], cmap=colors, vmin=0, vmax=2)
-
-
-def _draw_values(
-    ax: Axes, values: NDArray[np.float64], points: NDArray[Any], order: NDArray[np.int64], size: float
-) -> None:
-    """Colour by value; cells without one are grey and lie below."""
-    known = np.isfinite(values)
-    low, high = np.percentile(values[known], CLIP)
-    if low == high:  # most cells share one value: colours must still show the others
-        low, high = values[known].min(), values[known].max()
-    if not known.all():
-        scatter(ax, points[~known], size=size, color=MISSING)
-    shown = order[known[order]]
-    drawn = scatter(ax, points[shown], size=size, c=values[shown], cmap=SEQUENTIAL, vmin=low, vmax=high)
-    bar = ax.figure.colorbar(drawn, ax=ax, fraction=0.046, pad=0.02, ticks=MaxNLocator(3))
-    bar.ax.tick_params(labelsize=SMALL, length=2)
-    bar.outline.set_visible(False)
-
-
-def _draw_classes(
-    ax: Axes, column: pd.Series, points: NDArray[Any], order: NDArray[np.int64], size: float
-) -> None:
-    codes, classes = pd.factorize(column, sort=True)
-    colors = category_colors(len(classes))
-    scatter(ax, points[codes < 0], size=size, color=MISSING)
-    shown = order[codes[order] >= 0]
-    scatter(
-        ax,
-        points[shown],
-        size=size,
-        c=codes[shown],
-        cmap=ListedColormap(colors),
-        vmin=0,
-        vmax=max(len(colors) - 1, 1),
-    )
-    if len(classes) <= MAX_LEGEND:
-        for label, color in zip(classes, colors, strict=True):
-            ax.plot([], [], "o", color=color, label=wrap(str(label), 18), markersize=4)
-        # below the panel: beside it, the legend would push all panels of the column aside
-        ax.legend(
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.08),
-            ncols=2,
-            fontsize=SMALL - 1,
-            frameon=False,
-            handletextpad=0.1,
-            columnspacing=0.8,
-        )
 
 
 def _legend_lines(adata: AnnData, scored: Scored, row: str) -> int:

@@ -2,9 +2,20 @@
 
 from distaff.tl.cluster_agreement import cluster_agreement
 from distaff.tl.disentanglement import disentanglement
+from distaff.tl.factors import factors
 from distaff.tl.gep_score import gep_score
 from distaff.tl.latent import latent
 from distaff.tl.loadings import loadings
+from distaff.tl.rename_factors import rename_factors
 from distaff.tl.umap import umap
 
-__all__ = ["cluster_agreement", "disentanglement", "gep_score", "latent", "loadings", "umap"]
+__all__ = [
+    "cluster_agreement",
+    "disentanglement",
+    "factors",
+    "gep_score",
+    "latent",
+    "loadings",
+    "rename_factors",
+    "umap",
+]
