@@ -5,6 +5,15 @@ from distaff.tl.disentanglement import disentanglement
 from distaff.tl.gep_score import gep_score
 from distaff.tl.latent import latent
 from distaff.tl.loadings import loadings
+from distaff.tl.rank_factors import rank_factors
 from distaff.tl.umap import umap
 
-__all__ = ["cluster_agreement", "disentanglement", "gep_score", "latent", "loadings", "umap"]
+__all__ = [
+    "cluster_agreement",
+    "disentanglement",
+    "gep_score",
+    "latent",
+    "loadings",
+    "rank_factors",
+    "umap",
+]

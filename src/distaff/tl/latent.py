@@ -97,7 +97,7 @@ def _drop_stale(adata: AnnData, slots: Slots, Z: np.ndarray) -> None:
     for name in (slots.umap, slots.inclusion):
         if name in adata.obsm:
             del adata.obsm[name]
-    for name in (slots.disentanglement, slots.cluster_agreement):
+    for name in (Slots.disentanglement, Slots.cluster_agreement, Slots.rank_factors):
         adata.uns.get(slots.uns, {}).pop(name, None)
 
 
