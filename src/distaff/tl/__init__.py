@@ -2,6 +2,7 @@
 
 from distaff.tl.cluster_agreement import cluster_agreement
 from distaff.tl.disentanglement import disentanglement
+from distaff.tl.enrich import enrich
 from distaff.tl.gep_score import gep_score
 from distaff.tl.latent import latent
 from distaff.tl.loadings import loadings
@@ -11,6 +12,7 @@ from distaff.tl.umap import umap
 __all__ = [
     "cluster_agreement",
     "disentanglement",
+    "enrich",
     "gep_score",
     "latent",
     "loadings",
