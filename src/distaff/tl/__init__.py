@@ -7,6 +7,7 @@ from distaff.tl.gep_score import gep_score
 from distaff.tl.latent import latent
 from distaff.tl.loadings import loadings
 from distaff.tl.rank_factors import rank_factors
+from distaff.tl.traverse import traverse
 from distaff.tl.umap import umap
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "latent",
     "loadings",
     "rank_factors",
+    "traverse",
     "umap",
 ]
