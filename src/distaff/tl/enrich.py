@@ -12,7 +12,7 @@ from scipy.stats import false_discovery_control
 
 from distaff._checks import check_choice, check_int, error, listing
 from distaff._keys import DEFAULT_KEY, Slots
-from distaff.tl._enrichment_tests import linear_test, rank_test, slopes
+from distaff.tl._enrichment_tests import linear_test, moment_test, slopes
 from distaff.tl._representation import inactive_factors, store
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["enrich"]
 
-METHODS = {"ranks": rank_test, "ulm": linear_test}
+METHODS = {"moments": moment_test, "ulm": linear_test}
 MIN_TESTED = 3  # genes: with two there is nothing left to test with
 
 
@@ -31,16 +31,17 @@ def enrich(
     set_key: str = "gene_sets",
     key: str = DEFAULT_KEY,
     use_loadings: str | None = None,
-    method: Literal["ranks", "ulm"] = "ranks",
+    method: Literal["moments", "ulm"] = "moments",
     min_genes: int = 5,
     copy: bool = False,
 ) -> AnnData | None:
     """Test which gene sets have higher or lower loadings than the other genes, factor by factor.
 
-    Ranks of the loadings are tested by default: loadings have heavy tails or many zeros, and a t test then
-    finds small sets that are not enriched. ``"ulm"`` is that t test, the univariate linear model of
-    decoupler :cite:p:`Badia22`. Both are signed, positive if the set goes up with the factor, and a constant
-    in all loadings of a factor, which a softmax leaves free, changes neither.
+    The score is the univariate linear model's of decoupler :cite:p:`Badia22`, the slope of the loadings over
+    the weights of a set, positive if the set goes up with the factor. A constant in all loadings of a factor,
+    which a softmax leaves free, does not change it. Loadings have heavy tails or many zeros, and the t test
+    of that model, ``"ulm"``, then finds small sets that are not enriched. By default the p-value comes from
+    permutations of the genes instead, after the largest loadings were cut.
 
     Genes are the replicates: a p-value says that the set stands out from the other genes of this model.
     Genes of a set are correlated in cells, so it does not say that another experiment shows the same.
@@ -57,9 +58,8 @@ def enrich(
     use_loadings
         Slot of ``varm`` to test, a table (genes, factors); None for ``{key}_loadings``.
     method
-        ``"ranks"``: sum of the ranks of the genes times their weights, against permutations of the genes by
-        its first three moments :cite:p:`Larson15`, for unweighted sets Wilcoxon's statistic; ``"ulm"``:
-        regression of the loadings on the weights.
+        ``"moments"``: against permutations of the genes by the moments of the score :cite:p:`Larson15`, with
+        the outer 5 % of the loadings on each side cut to that percentile; ``"ulm"``: t test.
     min_genes
         Genes that a set needs to be tested.
     copy
@@ -69,9 +69,9 @@ def enrich(
     -------
     None, or the copy. Writes ``uns["{key}"]["enrich"]``:
 
-    - ``"table"``: DataFrame, one row a factor and set, the smallest p-value of a factor first: ``factor``,
+    - ``"table"``: DataFrame, one row a factor and set, the largest statistic of a factor first: ``factor``,
       ``gene_set``, ``effect`` (slope of the loadings over the weights: without weights, the difference of
-      the means inside and outside of the set), ``statistic`` (z of the ranks, or t), ``p_value``, ``q_value``
+      the means inside and outside of the set), ``statistic`` (z, or t), ``p_value``, ``q_value``
       (Benjamini and Hochberg :cite:p:`Benjamini95`, over the whole table), ``n_genes``, ``same_as`` (the
       first set with the same genes and weights, if it is not this one: the two count as one test)
     - ``"params"``: arguments
@@ -189,9 +189,9 @@ def _set_names(adata: AnnData, set_key: str, columns: pd.Index) -> NDArray[np.st
 
 
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:
-    """Factors in their order, p-values upward within."""
+    """Factors in their order, the strongest sets first within."""
     factors = table["factor"].drop_duplicates()
     place = table["factor"].map(pd.Series(np.arange(len(factors)), index=factors.to_numpy()))
-    strength = -table["statistic"].abs()  # p-values may underflow to 0
+    strength = -table["statistic"].abs()
     order = np.lexsort((strength.fillna(np.inf), place))
     return table.iloc[order].set_axis(pd.RangeIndex(len(table)).astype(str))
