@@ -38,6 +38,11 @@ class Slots:
         return f"{self.key}_loadings"
 
     @property
+    def traversal(self) -> str:
+        """``varm``: DataFrame (genes, factors), log fold change over the range of the factor."""
+        return f"{self.key}_traversal"
+
+    @property
     def umap(self) -> str:
         """``obsm``: (cells, 2) UMAP of the latent."""
         return f"X_{self.key}_umap"
@@ -54,6 +59,9 @@ class Slots:
     kl_per_dimension = "kl_per_dimension"
     disentanglement = "disentanglement"
     cluster_agreement = "cluster_agreement"
+    rank_factors = "rank_factors"
+    enrich = "enrich"
+    traversed = "traversal"
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ def test_two_models_live_side_by_side_and_other_results_stay(adata, model):
 def test_scores_of_another_latent_under_the_same_key_are_removed(adata, model):
     ds.tl.latent(adata, model)
     adata.uns["distaff"]["disentanglement"] = {"scores": 1}
+    adata.uns["distaff"]["rank_factors"] = {"params": 1}
     adata.obsm["X_distaff_umap"] = np.zeros((60, 2))
     ds.tl.latent(adata, model)  # the same latent: nothing is stale
     assert "disentanglement" in adata.uns["distaff"]
@@ -60,6 +61,7 @@ def test_scores_of_another_latent_under_the_same_key_are_removed(adata, model):
     other.train(1, seed=9, **FAST)
     ds.tl.latent(adata, other)
     assert "disentanglement" not in adata.uns["distaff"]
+    assert "rank_factors" not in adata.uns["distaff"]
     assert "X_distaff_umap" not in adata.obsm
 
 

@@ -26,6 +26,14 @@ def adata():
     tl.factors(adata)
     adata.uns["distaff"]["kl_per_dimension"] = pd.DataFrame(np.ones((2, 3)), columns=OLD)
     tl.disentanglement(adata, "condition", metrics=["mig", "modularity"], references=None)
+    tl.rank_factors(adata, "condition")
+    sets = np.repeat(np.eye(2), 5, axis=0)
+    adata.varm["gene_sets"] = pd.DataFrame(sets, index=adata.var_names, columns=["s", "t"])
+    tl.enrich(adata)
+    # as tl.traverse leaves them
+    adata.varm["distaff_traversal"] = adata.varm["distaff_loadings"].copy()
+    ends = pd.DataFrame({"low": 0.0, "high": 1.0}, index=OLD)
+    adata.uns["distaff"]["traversal"] = {"range": ends, "params": {"n_cells": 200}}
     return adata
 
 
@@ -35,6 +43,11 @@ def expect(adata, names):
     assert list(entry["kl_per_dimension"]) == names
     assert list(adata.varm["distaff_loadings"]) == names
     assert list(adata.obsm["X_distaff"]) == names
+    assert list(adata.varm["distaff_traversal"]) == names
+    assert list(entry["traversal"]["range"].index) == names
+    assert entry["rank_factors"]["table"]["factor"].iloc[0] == names[1]  # rows are sorted by effect
+    assert set(entry["rank_factors"]["table"]["factor"]) == set(names)
+    assert set(entry["enrich"]["table"]["factor"]) == set(names)
     scores = entry["disentanglement"]
     assert scores["best_dimension"].loc["condition", "mig"] == names[1]
     assert list(scores["matrices"]["mig"].index) == names

@@ -2,20 +2,26 @@
 
 from distaff.tl.cluster_agreement import cluster_agreement
 from distaff.tl.disentanglement import disentanglement
+from distaff.tl.enrich import enrich
 from distaff.tl.factors import factors
 from distaff.tl.gep_score import gep_score
 from distaff.tl.latent import latent
 from distaff.tl.loadings import loadings
+from distaff.tl.rank_factors import rank_factors
 from distaff.tl.rename_factors import rename_factors
+from distaff.tl.traverse import traverse
 from distaff.tl.umap import umap
 
 __all__ = [
     "cluster_agreement",
     "disentanglement",
+    "enrich",
     "factors",
     "gep_score",
     "latent",
     "loadings",
+    "rank_factors",
     "rename_factors",
+    "traverse",
     "umap",
 ]

@@ -14,8 +14,9 @@ from distaff._keys import Slots
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from numpy.typing import NDArray
 
-__all__ = ["representation", "store"]
+__all__ = ["inactive_factors", "representation", "store"]
 
 
 def representation(adata: AnnData, *, key: str, use_rep: str | None) -> tuple[pd.DataFrame, str]:
@@ -63,6 +64,14 @@ def factor_table(adata: AnnData, slots: Slots | None) -> pd.DataFrame | None:
     entry = adata.uns.get(slots.uns) if slots is not None else None
     table = entry.get(Slots.factors) if isinstance(entry, Mapping) else None
     return table if isinstance(table, pd.DataFrame) else None
+
+
+def inactive_factors(adata: AnnData, key: str, n: int) -> NDArray[np.bool_]:
+    """Which of ``n`` factors the table of the model says are not active, shape (factors,)."""
+    table = factor_table(adata, Slots(key))
+    if table is None or len(table) != n or "active" not in table:
+        return np.zeros(n, dtype=bool)
+    return ~table["active"].to_numpy(dtype=bool)
 
 
 def store(adata: AnnData, key: str, entry: str, value: dict) -> None:

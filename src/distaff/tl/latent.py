@@ -50,7 +50,7 @@ def latent(adata: AnnData, model: Any, *, key: str = DEFAULT_KEY, copy: bool = F
       linear; ``kl``, its mean KL in nats a cell, NaN where there is none. Left out for a model of others
       whose latent has no standard normal prior.
 
-    and removes scores, clusters and UMAP of another latent under the same key.
+    and removes scores, tests, clusters and UMAP of another latent under the same key.
 
     Raises
     ------
@@ -97,7 +97,14 @@ def _drop_stale(adata: AnnData, slots: Slots, Z: np.ndarray) -> None:
     for name in (slots.umap, slots.inclusion):
         if name in adata.obsm:
             del adata.obsm[name]
-    for name in (slots.disentanglement, slots.cluster_agreement):
+    adata.varm.pop(slots.traversal, None)
+    for name in (
+        Slots.disentanglement,
+        Slots.cluster_agreement,
+        Slots.rank_factors,
+        Slots.enrich,
+        Slots.traversed,
+    ):
         adata.uns.get(slots.uns, {}).pop(name, None)
 
 

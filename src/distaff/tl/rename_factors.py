@@ -46,6 +46,8 @@ def rename_factors(
     - ``uns["{key}"]["kl_per_dimension"]``, ``varm["{key}_loadings"]`` and ``obsm["X_{key}"]``: their columns,
       where they are DataFrames
     - ``uns["{key}"]["disentanglement"]``: dimensions, where that latent was scored
+    - ``uns["{key}"]["rank_factors"]``, ``uns["{key}"]["enrich"]``, ``uns["{key}"]["traversal"]`` and
+      ``varm["{key}_traversal"]``: factors, where they are of that latent and those loadings
 
     Raises
     ------
@@ -88,13 +90,18 @@ def rename_factors(
     scores = entry.get(Slots.disentanglement)
     if isinstance(scores, Mapping) and scores.get("params", {}).get("use_rep") == slots.latent:
         entry[Slots.disentanglement] = _renamed_scores(scores, changed)
-    stored = ((adata.varm, slots.loadings), (adata.obsm, slots.latent))
-    tables = [_renamed(holder[slot], old, new, slot) if slot in holder else None for holder, slot in stored]
+    entry = {**entry, **_renamed_tests(entry, slots, changed)}
+    stored = (("varm", slots.loadings), ("varm", slots.traversal), ("obsm", slots.latent))
+    tables = {
+        (axis, slot): _renamed(getattr(adata, axis)[slot], old, new, slot)
+        for axis, slot in stored
+        if slot in getattr(adata, axis)
+    }
     adata = adata.copy() if copy else adata
     adata.uns[slots.uns] = entry
-    for holder, slot, value in zip((adata.varm, adata.obsm), (s for _, s in stored), tables, strict=True):
+    for (axis, slot), value in tables.items():
         if isinstance(value, pd.DataFrame):
-            holder[slot] = value
+            getattr(adata, axis)[slot] = value
     return adata if copy else None
 
 
@@ -134,6 +141,21 @@ def _renamed(table: Any, old: list[str], new: list[str], name: str) -> Any:
     for place, title in zip(factor_order(columns, old, name=name), new, strict=True):
         columns[place] = title
     return table.set_axis(columns, axis=1)
+
+
+def _renamed_tests(entry: Mapping[str, Any], slots: Slots, changed: dict[str, str]) -> dict[str, Any]:
+    """Results of tests and traversals with the new names, those that are of this latent or its loadings."""
+    result = {}
+    sources = {Slots.rank_factors: ("use_rep", slots.latent), Slots.enrich: ("use_loadings", slots.loadings)}
+    for part, (argument, source) in sources.items():
+        if part in entry and entry[part]["params"][argument] == source:
+            table = entry[part]["table"]
+            names = [changed.get(name, name) for name in table["factor"]]
+            result[part] = {**entry[part], "table": table.assign(factor=names)}
+    if Slots.traversed in entry:
+        ends = entry[Slots.traversed]["range"].rename(index=changed)
+        result[Slots.traversed] = {**entry[Slots.traversed], "range": ends}
+    return result
 
 
 def _renamed_scores(scores: Mapping[str, Any], changed: dict[str, str]) -> dict[str, Any]:
