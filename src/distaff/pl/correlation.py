@@ -53,7 +53,7 @@ def correlation(
     key
         Prefix of the slots.
     cluster
-        Put factors that are alike side by side (average linkage of 1 - |correlation|), else as they rank or
+        Put factors that are alike side by side (average linkage, absolute correlation), else as they rank or
         were named.
     ax
         Axes to draw on; None for a new figure.
