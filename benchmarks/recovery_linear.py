@@ -67,7 +67,9 @@ def held_out(adata: anndata.AnnData, name: str, options: argparse.Namespace, see
     test, adata = adata[rows[: adata.n_obs // 10]].copy(), adata[rows[adata.n_obs // 10 :]].copy()
     cls.setup_anndata(adata)
     scvi.settings.seed = seed
-    model = cls(adata, n_latent=options.latent, n_hidden=128, n_layers=1, dropout_rate=0.1, **arguments)
+    # LinearSCVI's own default is to learn the library size
+    shared = {"n_hidden": 128, "n_layers": 1, "dropout_rate": 0.1, "use_observed_lib_size": True}
+    model = cls(adata, n_latent=options.latent, **shared, **arguments)
     settings = {"max_epochs": options.epochs, "train_size": 1.0, "accelerator": "cpu"}
     if name in OURS:
         model.train(**settings, seed=seed, enable_progress_bar=False)

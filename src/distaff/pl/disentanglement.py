@@ -97,8 +97,11 @@ def _new_axes(table: pd.DataFrame) -> tuple[Axes, Axes, Axes]:
     """Heatmap, bars and colour key side by side in a figure that fits the table."""
     n_factors, n_dims = table.shape
     width = max(n_dims * (NARROW if n_dims > MANY else CELL), 1.5)
-    labels = min(max(len(str(name)) for name in table.index), MAX_LABEL) * LETTER
-    figure = new_figure(width + labels + BAR + KEY + 1.0, max(n_factors * CELL, 1.2) + 1.5)
+    labels, below = (
+        min(max(len(str(name)) for name in names), MAX_LABEL) * LETTER
+        for names in (table.index, table.columns)
+    )
+    figure = new_figure(width + labels + BAR + KEY + 1.0, max(n_factors * CELL, 1.2) + below + 1.0)
     heatmap, bars, scale = figure.subplots(1, 3, width_ratios=[width, BAR, KEY])
     return heatmap, bars, scale
 
