@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 
-from distaff import pl
+from distaff import pl, tl
 
 HIGHLIGHT = to_rgba("#D55E00")
 
@@ -93,6 +93,34 @@ def test_basis(scored) -> None:
     del adata.obsm["X_distaff_umap"]
     with pytest.raises(KeyError, match=r"tl\.umap\(adata, key='distaff'\), or pass basis='X_umap'"):
         pl.latent(adata)
+
+
+def test_own_tsne(scored) -> None:
+    adata = scored.copy()
+    with pytest.raises(KeyError, match=r"tl\.tsne\(adata, key='distaff'\), or pass basis='X_tsne'"):
+        pl.latent(adata, basis="tsne")
+    adata.obsm["X_distaff_tsne"] = adata.obsm["X_distaff_umap"] + 100
+    ax = pl.latent(adata, "treated", basis="tsne")[0, 0]
+    assert ax.get_xlabel() == "t-SNE 1"
+    assert np.asarray(ax.collections[0].get_offsets()).min() > 50
+
+
+def test_three_dimensions(scored) -> None:
+    adata = scored.copy()
+    rng = np.random.default_rng(0)
+    adata.obsm["X_distaff_tsne"] = rng.normal(size=(800, 3)).astype(np.float32)
+    adata.obs["treated"] = np.where(np.arange(800) < 40, "yes", "no")
+    tl.disentanglement(adata, ["treated", "usage"])
+    (rare, _), (values, dimension) = pl.latent(adata, ["treated", "usage"], basis="X_distaff_tsne")
+    assert [getattr(rare, f"get_{axis}label")() for axis in "xyz"] == ["t-SNE 1", "t-SNE 2", "t-SNE 3"]
+    everyone, on_top = rare.collections
+    assert len(on_top._offsets3d[0]) == 40
+    np.testing.assert_allclose(
+        np.sort(np.asarray(on_top._offsets3d[2])), np.sort(adata.obsm["X_distaff_tsne"][:40, 2])
+    )
+    assert everyone.get_rasterized()
+    assert [len(ax.collections[0]._offsets3d[0]) for ax in (values, dimension)] == [800, 800]
+    dimension.figure.canvas.draw()
 
 
 def test_save_and_show(scored, tmp_path, monkeypatch) -> None:

@@ -54,15 +54,16 @@ def test_scores_of_another_latent_under_the_same_key_are_removed(adata, model):
     adata.uns["distaff"]["disentanglement"] = {"scores": 1}
     adata.uns["distaff"]["rank_factors"] = {"params": 1}
     adata.obsm["X_distaff_umap"] = np.zeros((60, 2))
+    adata.obsm["X_distaff_tsne"] = np.zeros((60, 3))
     ds.tl.latent(adata, model)  # the same latent: nothing is stale
     assert "disentanglement" in adata.uns["distaff"]
-    assert "X_distaff_umap" in adata.obsm
+    assert {"X_distaff_umap", "X_distaff_tsne"} <= set(adata.obsm)
     other = ds.model.BetaVAE(adata, n_latent=3, n_hidden=8)
     other.train(1, seed=9, **FAST)
     ds.tl.latent(adata, other)
     assert "disentanglement" not in adata.uns["distaff"]
     assert "rank_factors" not in adata.uns["distaff"]
-    assert "X_distaff_umap" not in adata.obsm
+    assert not {"X_distaff_umap", "X_distaff_tsne"} & set(adata.obsm)
 
 
 def test_a_copy_leaves_the_original_alone(adata, model):

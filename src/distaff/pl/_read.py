@@ -35,6 +35,7 @@ METRIC_LABELS = {
     "beta_vae_score": "beta-VAE score",
     "factor_vae_score": "FactorVAE score",
 }
+EMBEDDING_LABELS = {"umap": "UMAP", "tsne": "t-SNE"}
 MATRIX_OF = dict.fromkeys(("lms", "msas", "msgs"), "smi")  # an aggregation has no matrix of its own
 MATRIX_LABELS = {  # what the pairs are, where it is something else than the score
     **dict.fromkeys(("lms", "msas", "msgs"), "SMI"),
@@ -142,17 +143,22 @@ def read_scores(adata: AnnData, key: str, metric: str | None) -> Scored:
 
 
 def embedding(adata: AnnData, key: str, basis: str | None) -> tuple[NDArray[np.float64], str]:
-    """(cells, 2) coordinates and their name; ``basis`` with or without "X_"."""
-    names = [Slots(key).umap] if basis is None else [basis, f"X_{basis}"]
+    """(cells, 2 or 3) coordinates and their name; see :func:`distaff.pl.latent` for ``basis``."""
+    own = Slots(key)
+    names = [own.umap] if basis is None else [basis, f"X_{basis}", f"X_{key}_{basis}"]
     found = [name for name in names if name in adata.obsm]
     if not found:
+        tool = "tsne" if basis is not None and basis.endswith("tsne") else "umap"
         raise error(
             f"adata.obsm must hold the embedding {names[0]!r}",
             got=listing(list(adata.obsm)) or "nothing",
-            fix=f"Run distaff.tl.umap(adata, key={key!r}), or pass basis='X_umap' to use another.",
+            fix=f"Run distaff.tl.{tool}(adata, key={key!r}), or pass basis='X_{tool}' to use another.",
             kind=KeyError,
         )
     points = np.asarray(adata.obsm[found[0]], dtype=np.float64)
     if points.shape[1] < 2:
         raise error(f"adata.obsm[{found[0]!r}] must have two columns", got=points.shape[1])
-    return points[:, :2], "UMAP" if found[0].endswith("umap") else found[0].removeprefix("X_")
+    n_shown = 3 if points.shape[1] == 3 else 2
+    ending = found[0].rpartition("_")[2]
+    shown = EMBEDDING_LABELS.get(ending) if found[0] in (own.umap, own.tsne) or ending == "umap" else None
+    return points[:, :n_shown], shown or found[0].removeprefix("X_")

@@ -37,6 +37,7 @@ __all__ = ["latent"]
 
 PAIR = (4.9, 2.5)  # inches of a factor with its dimension
 LEGEND_LINE = 0.16  # inches
+LABEL_3D = -14.0  # points from where the names of a box's edges stand, which leave room for ticks
 RARE = 0.1  # share of the cells
 
 
@@ -67,7 +68,9 @@ def latent(
     key
         Prefix of the slots.
     basis
-        Slot of ``obsm`` to draw on, with or without ``"X_"``; None for ``X_{key}_umap``.
+        Slot of ``obsm`` to draw on, with or without ``"X_"``, or the end of one of this key: "tsne" for
+        ``X_{key}_tsne`` where there is no ``X_tsne``. None for ``X_{key}_umap``. One with just three columns
+        is drawn in 3-D, of others the first two.
     metric
         Metric that chooses the dimension.
     n_columns
@@ -116,7 +119,8 @@ def latent(
         PAIR[1] + LEGEND_LINE * max(legends[i : i + n_columns]) for i in range(0, len(rows), n_columns)
     )
     figure = new_figure(PAIR[0] * n_columns, height)
-    grid = figure.subplots(n_lines, 2 * n_columns, squeeze=False)
+    projection = {"projection": "3d" if points.shape[1] == 3 else None}
+    grid = figure.subplots(n_lines, 2 * n_columns, squeeze=False, subplot_kw=projection)
     axes = np.empty((len(rows), 2), dtype=object)
     size = point_size(len(points)) if size is None else check_number("size", size, above=0)
     order = np.random.default_rng(0).permutation(len(points))  # no group lies on top because it comes last
@@ -127,10 +131,20 @@ def latent(
         _draw_dimension(axes[i, 1], adata, scored, row, points, order, size)
     for ax in grid.ravel()[2 * len(rows) :]:
         ax.set_axis_off()
-    axes[0, 0].set_xlabel(f"{basis_name} 1", fontsize=SMALL, loc="left")
-    axes[0, 0].set_ylabel(f"{basis_name} 2", fontsize=SMALL, loc="bottom")
+    _name_axes(axes[0, 0], basis_name)
     finish(figure, show=show, save=save)
     return axes
+
+
+def _name_axes(ax: Any, basis: str) -> None:
+    """Name the dimensions of the embedding, at the ends of a plane and along the edges of a box."""
+    if ax.name == "3d":
+        ax.set_xlabel(f"{basis} 1", fontsize=SMALL, labelpad=LABEL_3D)
+        ax.set_ylabel(f"{basis} 2", fontsize=SMALL, labelpad=LABEL_3D)
+        ax.set_zlabel(f"{basis} 3", fontsize=SMALL, labelpad=LABEL_3D)
+        return
+    ax.set_xlabel(f"{basis} 1", fontsize=SMALL, loc="left")
+    ax.set_ylabel(f"{basis} 2", fontsize=SMALL, loc="bottom")
 
 
 def _draw_factor(
@@ -192,6 +206,8 @@ def _draw_class(
     colors = ListedColormap([MISSING, BACKGROUND, HIGHLIGHT])
     codes = np.where(missing, 0, 1 + hit.astype(int))
     scatter(ax, points[order], size=size, c=codes[order], cmap=colors, vmin=0, vmax=2)
+    if points.shape[1] == 3 and hit.mean() < RARE:  # a box sorts its cells by depth
+        scatter(ax, points[hit], size=size, color=HIGHLIGHT)
 
 
 def _legend_lines(adata: AnnData, scored: Scored, row: str) -> int:

@@ -50,7 +50,7 @@ def latent(adata: AnnData, model: Any, *, key: str = DEFAULT_KEY, copy: bool = F
       linear; ``kl``, its mean KL in nats a cell, NaN where there is none. Left out for a model of others
       whose latent has no standard normal prior.
 
-    and removes scores, tests, clusters and UMAP of another latent under the same key.
+    and removes scores, tests, clusters, UMAP and t-SNE of another latent under the same key.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def _drop_stale(adata: AnnData, slots: Slots, Z: np.ndarray) -> None:
     old = adata.obsm.get(slots.latent)
     if old is None or np.array_equal(np.asarray(old), Z):
         return
-    for name in (slots.umap, slots.inclusion):
+    for name in (slots.umap, slots.tsne, slots.inclusion):
         if name in adata.obsm:
             del adata.obsm[name]
     adata.varm.pop(slots.traversal, None)
