@@ -6,8 +6,12 @@ from distaff.pl.disentanglement import disentanglement
 from distaff.pl.history import history
 from distaff.pl.latent import latent
 from distaff.pl.loadings import loadings
+from distaff.pl.regularization_path import regularization_path
+from distaff.pl.term_accuracy import term_accuracy
+from distaff.pl.term_sizes import term_sizes
 from distaff.pl.terms import terms
 from distaff.pl.top_genes import top_genes
+from distaff.pl.tradeoff import tradeoff
 from distaff.pl.variance import variance
 
 __all__ = [
@@ -17,7 +21,11 @@ __all__ = [
     "history",
     "latent",
     "loadings",
+    "regularization_path",
+    "term_accuracy",
+    "term_sizes",
     "terms",
     "top_genes",
+    "tradeoff",
     "variance",
 ]

@@ -40,6 +40,7 @@ TEXT = 9.0  # points
 SMALL = 7.5
 FORMATS = (".png", ".pdf")  # for a file name without an ending: one to look at, one to print
 BREAK = "\0"  # marks a place to break a name, such as that of a gene set, where no space is
+SIZE_3D = 0.6  # of the area of a cell in the plane, since a box is drawn smaller
 ELEVATION, AZIMUTH = 22.0, -55.0  # degrees, from where a box is seen
 BOX_ZOOM = 1.15  # of a box, which leaves room for ticks that there are none of
 RESOLUTION = 200  # dots an inch, of raster files and of rasterised points
@@ -81,13 +82,14 @@ def scatter(ax: Axes, points: NDArray[Any], *, size: float, **colors: Any) -> Pa
 
 def _scatter_3d(ax: Any, points: NDArray[Any], *, size: float, **colors: Any) -> PathCollection:
     """The same in a box; colours stay as they are, since a shade for depth would change their meaning."""
-    drawn = ax.scatter(*points.T, s=size, linewidths=0, depthshade=False, rasterized=True, **colors)
+    drawn = ax.scatter(*points.T, s=SIZE_3D * size, linewidths=0, depthshade=False, rasterized=True, **colors)
     ax.computed_zorder = False  # what is drawn later lies on top, as in the plane
     ax.view_init(elev=ELEVATION, azim=AZIMUTH)
     ax.set_box_aspect((1, 1, 1), zoom=BOX_ZOOM)
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
         axis.set_ticks([])
-        axis.set_pane_color("#F7F7F7")
+        axis.set_pane_color("white")  # grey would hide cells without a label
+        axis.pane.set_edgecolor("#DDDDDD")
         axis.line.set_color("#AAAAAA")
     return drawn
 

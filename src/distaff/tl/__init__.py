@@ -1,6 +1,7 @@
 """Tools: AnnData in, documented slots written."""
 
 from distaff.tl.cluster_agreement import cluster_agreement
+from distaff.tl.collect_scores import collect_scores
 from distaff.tl.disentanglement import disentanglement
 from distaff.tl.enrich import enrich
 from distaff.tl.factors import factors
@@ -10,10 +11,12 @@ from distaff.tl.loadings import loadings
 from distaff.tl.rank_factors import rank_factors
 from distaff.tl.rename_factors import rename_factors
 from distaff.tl.traverse import traverse
+from distaff.tl.tsne import tsne
 from distaff.tl.umap import umap
 
 __all__ = [
     "cluster_agreement",
+    "collect_scores",
     "disentanglement",
     "enrich",
     "factors",
@@ -23,5 +26,6 @@ __all__ = [
     "rank_factors",
     "rename_factors",
     "traverse",
+    "tsne",
     "umap",
 ]

@@ -19,6 +19,8 @@ __all__ = ["tsne"]
 
 N_COMPONENTS = (2, 3)
 MIN_CELLS = 5
+LEARNING_RATE = 1 / 48  # a cell: scikit-learn counts rates in quarters of those of the literature
+MIN_LEARNING_RATE = 10.0  # scikit-learn's own floor of 50 lets small data fly apart in 3-D
 NEIGHBOURS = 3  # times the perplexity: cells whose similarity counts
 
 
@@ -94,7 +96,7 @@ def tsne(
         n_components,
         perplexity=min(perplexity, (len(Z) - 1) / NEIGHBOURS),
         init="pca",
-        learning_rate="auto",
+        learning_rate=max(len(Z) * LEARNING_RATE, MIN_LEARNING_RATE),
         random_state=random_state,
     ).fit_transform(Z)
     return adata if copy else None
