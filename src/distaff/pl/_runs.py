@@ -21,7 +21,7 @@ __all__ = ["MAX_LEVELS", "SCORE_LABELS", "intervals", "read_runs", "scores_of"]
 SETTINGS = ("beta", "capacity")
 SCORE_LABELS = {**METRIC_LABELS, "ari": "ARI", "nmi": "NMI"}
 CONFIDENCE = 0.95
-MAX_LEVELS = 24  # eight colours times three markers
+MAX_LEVELS = 12  # eight colours with two markers; more lines hide each other
 
 
 def read_runs(

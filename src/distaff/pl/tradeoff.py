@@ -31,7 +31,7 @@ LETTER = 0.065  # inches of a letter
 MAX_COLUMNS = 4
 BEYOND = 0.5  # share of the range of the runs by which the longest bars may widen an axis
 REACH = 0.25  # share of the axes that a setting may stand from its point
-MARKERS = ("o", "s", "^")  # each with all colours
+MARKERS = ("o", "s")  # each with all colours
 WIDE = 10.0  # ratio of the largest setting to the smallest from which the axis is logarithmic
 DODGE = 0.022  # share of the axis between lines, so that their bars stand side by side
 MAX_SPREAD = 0.1  # share of the axis that all lines take at one setting
@@ -99,7 +99,7 @@ def tradeoff(
         If a column to draw does not hold numbers.
     ValueError
         If runs of one setting share a seed, so that something else differs; if there is no run with a
-        setting; if ``hue`` has more than 24 values; or if ``ax`` is given for several panels.
+        setting; if ``hue`` has more than twelve values; or if ``ax`` is given for several panels.
 
     References
     ----------
