@@ -14,7 +14,7 @@ from scipy.spatial.distance import squareform
 
 from distaff._keys import DEFAULT_KEY
 from distaff.pl._factors import Choice, choose, factor_values, read_factors
-from distaff.pl._figure import MISSING, SMALL, finish, new_figure, shorten
+from distaff.pl._figure import DIVERGING, MISSING, SMALL, finish, new_figure, short_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -27,7 +27,6 @@ MANY = 15  # factors from which numbers are left out
 BAR = 15  # factors that the colour key is as high as
 LETTER = 0.07  # inches of a letter
 MAX_LABEL = 30  # characters
-DIVERGING = "PuOr_r"  # tells signs apart also for colour-blind readers
 CONSTANT = 1e-12  # share of the largest variance below which a factor counts as constant
 
 
@@ -100,7 +99,7 @@ def correlation(
         side = max(1.6, len(names) * (CELL if len(names) < MANY else NARROW))
         labels = LETTER * min(max(map(len, names)), MAX_LABEL)
         ax = new_figure(1.12 * side + labels + 1.0, side + labels + 0.4).subplots()
-    _draw(ax, R, [shorten(name, MAX_LABEL) for name in names])
+    _draw(ax, R, short_names(names, MAX_LABEL))
     # a figure that was passed in belongs to the caller, and may not be complete
     finish(ax.figure, show=show if own else bool(show), save=save)
     return ax

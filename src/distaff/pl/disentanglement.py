@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from scipy.optimize import linear_sum_assignment
 
 from distaff._keys import DEFAULT_KEY
-from distaff.pl._figure import HIGHLIGHT, OKABE_ITO, SMALL, TEXT, finish, new_figure, shorten
+from distaff.pl._figure import HIGHLIGHT, OKABE_ITO, SMALL, TEXT, finish, new_figure, short_names
 from distaff.pl._read import Scored, read_scores
 
 if TYPE_CHECKING:
@@ -138,10 +138,10 @@ def _draw_heatmap(ax: Axes, scale: Axes, table: pd.DataFrame, scored: Scored) ->
         )
     named = sorted({column for _, column in best}) if table.shape[1] > MANY else range(table.shape[1])
     ax.set_xticks(
-        list(named), [shorten(str(table.columns[i]), MAX_LABEL) for i in named], rotation=90, fontsize=SMALL
+        list(named), short_names([table.columns[i] for i in named], MAX_LABEL), rotation=90, fontsize=SMALL
     )
     labels = scored.factors.loc[table.index, "label"]
-    ax.set_yticks(range(len(table)), [shorten(str(label), MAX_LABEL) for label in labels], fontsize=TEXT)
+    ax.set_yticks(range(len(table)), short_names(list(labels), MAX_LABEL), fontsize=TEXT)
     ax.set_xlabel("latent dimension", fontsize=TEXT)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

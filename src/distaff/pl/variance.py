@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from distaff._keys import DEFAULT_KEY
 from distaff.pl._factors import Choice, choose, read_factors
-from distaff.pl._figure import BACKGROUND, HIGHLIGHT, OKABE_ITO, SMALL, TEXT, finish, new_figure, shorten
+from distaff.pl._figure import BACKGROUND, HIGHLIGHT, OKABE_ITO, SMALL, TEXT, finish, new_figure, short_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -116,4 +116,4 @@ def variance(
 
 
 def _labels(shown: pd.DataFrame) -> list[str]:
-    return [shorten(str(name), MAX_LABEL) for name in shown.index]
+    return short_names(list(shown.index), MAX_LABEL)
