@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -97,16 +98,19 @@ def shorten(text: str, length: int) -> str:
 
 
 def short_names(names: Sequence[str], length: int) -> list[str]:
-    """Names of at most so many characters that still differ: names of gene sets begin and end alike.
+    """Names of at most so many characters, more where they would read the same.
 
-    A long one loses its middle, which an ellipsis marks; one that then reads as another stays whole.
+    A long one loses its middle, which an ellipsis marks: names of gene sets begin and end alike.
     """
     texts = [str(name) for name in names]
-    short = [_without_middle(text, length) for text in texts]
-    meant: dict[str, set[str]] = {}
-    for text, brief in zip(texts, short, strict=True):
-        meant.setdefault(brief, set()).add(text)
-    return [brief if len(meant[brief]) == 1 else text for text, brief in zip(texts, short, strict=True)]
+    sizes = dict.fromkeys(texts, length)
+    while True:
+        short = {text: _without_middle(text, size) for text, size in sizes.items()}
+        counts = Counter(short.values())
+        same = [text for text, brief in short.items() if counts[brief] > 1 and brief != text]
+        if not same:
+            return [short[text] for text in texts]
+        sizes |= {text: sizes[text] + 1 for text in same}
 
 
 def set_names(names: Sequence[str], length: int) -> tuple[list[str], str]:

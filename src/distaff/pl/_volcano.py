@@ -46,7 +46,7 @@ def volcano(
     area = SIZES[0] + (SIZES[1] - SIZES[0]) * strength / max(strength.max(), 1e-9)
     ax.axvline(0.0, color=BACKGROUND, linewidth=0.8, zorder=0)
     ax.axhline(-np.log10(level), color=BACKGROUND, linewidth=0.8, linestyle="--", zorder=0)
-    ax.hlines(height, part["lower"], part["upper"], colors=shade, linewidth=0.6, alpha=0.35)
+    ax.hlines(height, part["lower"], part["upper"], colors=list(shade), linewidth=0.6, alpha=0.35)
     ax.scatter(part["effect"], height, s=area, c=shade, edgecolors="white", linewidths=0.4, zorder=3)
     ax.set_ylabel("$-\\log_{10}\\,q$", fontsize=TEXT)
     ax.margins(0.1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,7 @@ __all__ = ["enrichment"]
 
 DEFAULT = 15  # factors
 SETS_A_FACTOR, SETS_OF_ONE = 3, 15
+MANY = 40  # factors beyond which each brings but one set
 LEVEL = 0.05  # q-value below which a set counts as enriched
 CELL = 0.2  # inches of a dot
 LETTER = 0.068  # inches of a letter
@@ -43,6 +44,7 @@ BARS = 2.4  # inches
 MAX_LABEL = 48  # characters of a set
 MAX_FACTOR = 30  # characters of a factor
 MAX_DOT = 95.0  # area in square points
+VISIBLE = 0.5  # the same, below which a dot is not drawn
 STRONGEST = 10.0  # -log10 q beyond which dots grow no more
 OUTER = 99  # percentile of the scores at which colours stop
 
@@ -74,7 +76,7 @@ def enrichment(
     key
         Prefix of the slots.
     n_sets
-        Sets of each factor; None for 3, or 15 for a single factor.
+        Sets of each factor; None for 3, for 15 of a single factor and for 1 of each of more than 40.
     ax
         Axes to draw on; None for a new figure.
     show
@@ -117,7 +119,7 @@ def enrichment(
     tested = tested.assign(statistic=turned)[tested["factor"].isin(names)]
     if tested.empty:
         raise error("A factor must have been tested", got="none", fix="See min_genes of distaff.tl.enrich.")
-    default = SETS_OF_ONE if len(names) == 1 else SETS_A_FACTOR
+    default = SETS_OF_ONE if len(names) == 1 else SETS_A_FACTOR if len(names) <= MANY else 1
     n_sets = default if n_sets is None else check_int("n_sets", n_sets, minimum=1)
     first = _first(tested, names, n_sets)
     own_figure = ax is None
@@ -145,10 +147,10 @@ def _dots(ax: Axes | None, tested: pd.DataFrame, names: list[str], sets: list[st
         below = LETTER * max(map(len, columns))
         width = CELL * len(names) + LETTER * max(map(len, labels)) + 1.6
         ax = new_figure(width, max(CELL * len(sets), 2.2) + below + 0.5).subplots()
-    shown = tested[tested["gene_set"].isin(sets)]
+    shown = tested[tested["gene_set"].isin(sets) & (_area(tested["q_value"]) > VISIBLE)]
     x = shown["factor"].map({name: i for i, name in enumerate(names)})
     y = shown["gene_set"].map({name: i for i, name in enumerate(sets)})
-    limit = float(np.percentile(shown["statistic"].abs(), OUTER)) or 1.0
+    limit = float(np.percentile(shown["statistic"].abs(), OUTER)) if len(shown) else 1.0
     drawn = ax.scatter(
         x,
         y,
@@ -177,7 +179,8 @@ def _dots(ax: Axes | None, tested: pd.DataFrame, names: list[str], sets: list[st
 def _keys(ax: Axes, drawn: PathCollection) -> None:
     """Colour key and key of areas, both to the right."""
     ax.figure.canvas.figure.draw_without_rendering()  # the layout settles the size of the axes
-    width, height = (ax.get_window_extent().size / ax.figure.dpi).tolist()
+    box, dots = ax.get_window_extent(), ax.figure.dpi
+    width, height = box.width / dots, box.height / dots
     part = min(0.45, 1.0 / height)
     scale = ax.inset_axes((1 + 0.12 / width, 0.98 - part, 0.11 / width, part))
     bar = ax.figure.colorbar(drawn, cax=scale)
@@ -216,7 +219,11 @@ def _bars(ax: Axes | None, first: pd.DataFrame, names: list[str], sets: list[str
     ax.axvline(0.0, color="#777777", linewidth=0.8)
     ax.set_yticks(lines, labels, fontsize=SMALL)
     ax.set_ylim(len(first) - 0.4, -0.6)
-    options = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center"}
+    options: dict[str, Any] = {
+        "xycoords": ("axes fraction", "data"),
+        "textcoords": "offset points",
+        "va": "center",
+    }
     ax.annotate("q", (1.0, -0.9), (6, 0), fontsize=SMALL, annotation_clip=False, **options)
     for line, q in zip(lines, first["q_value"], strict=True):
         ax.annotate(p_text(q), (1.0, line), (6, 0), fontsize=SMALL, annotation_clip=False, **options)

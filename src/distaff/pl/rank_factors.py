@@ -188,7 +188,7 @@ def _new_axes(parts: list[pd.DataFrame], n_columns: int | None, *, compact: bool
     if compact:
         width, height = SQUARE[0] + letters + LIST, SQUARE[1]
     figure = new_figure(width * n_columns, height * n_lines)
-    figure.get_layout_engine().set(w_pad=GAP)
+    figure.set_layout_engine("constrained", w_pad=GAP)
     axes = figure.subplots(n_lines, n_columns, squeeze=False).ravel()
     for ax in axes[len(parts) :]:
         ax.set_axis_off()
@@ -201,13 +201,13 @@ def _draw(ax: Axes, part: pd.DataFrame, n_lines: int) -> None:
     found = (part["q_value"] < LEVEL).to_numpy()
     colors = np.where(found, np.where(part["effect"] > 0, POSITIVE, NEGATIVE), GREY)
     ax.axvline(0.0, color=BACKGROUND, linewidth=0.8, zorder=0)
-    ax.hlines(lines, part["lower"], part["upper"], colors=colors, linewidth=1.3)
+    ax.hlines(lines, part["lower"], part["upper"], colors=list(colors), linewidth=1.3)
     ax.scatter(
         part["effect"],
         lines,
         s=24,
         c=np.where(found, colors, "white"),
-        edgecolors=colors,
+        edgecolors=list(colors),
         linewidths=1.2,
         zorder=3,
     )

@@ -24,6 +24,8 @@ DEFAULT = 12  # factors
 CELL = (0.24, 0.135)  # inches of a factor and of a gene
 THIN = 0.02  # inches of a gene without its name
 MANY = 160  # genes beyond which names are left out: the figure would be higher than a page
+MAX_HEIGHT = 12.0  # inches of such genes
+MAX_NAMED = 60  # factors beyond which their names are left out
 LETTER = 0.068  # inches of a letter
 MAX_LABEL = 30  # characters
 OUTER = 99  # percentile of the changes at which colours stop
@@ -43,7 +45,8 @@ def traversal(
 
     Half of the genes of a factor are those that go up most, half those that go down most; each gene is drawn
     once, at the first factor that picks it, and for all factors. Factors are turned in their ``direction``.
-    Colours stop at the 99th percentile of the changes drawn. Above 160 genes names are left out.
+    Colours stop at the 99th percentile of the changes drawn. Names are left out of more than 160 genes or 60
+    factors.
 
     Parameters
     ----------
@@ -91,14 +94,16 @@ def traversal(
     genes = list(dict.fromkeys(gene for name in names for gene in _strongest(changes[name], n_genes)))
     shown = changes.iloc[genes]
     own = ax is None
-    labels, collection = set_names(names, MAX_LABEL)
+    labels, collection = set_names(names, MAX_LABEL) if len(names) <= MAX_NAMED else ([], "")
     if ax is None:
         beside = 0.2 + LETTER * max(len(str(gene)) for gene in shown.index)
-        below = LETTER * max(map(len, labels))
+        below = LETTER * max(map(len, labels), default=0) + 0.3
+        width = CELL[0] * len(names) if labels else THIN * len(names)
         height = max(len(shown) * (CELL[1] if len(shown) <= MANY else THIN), 1.0)
-        ax = new_figure(CELL[0] * len(names) + beside + 1.1, min(height, 40.0) + below + 0.3).subplots()
+        ax = new_figure(width + beside + 1.1, min(height, MAX_HEIGHT) + below).subplots()
     _draw(ax, shown, labels)
-    ax.set_xlabel(f"factor ({collection})" if collection else "", fontsize=TEXT)
+    many = f"{len(names)} factors" if not labels else ""
+    ax.set_xlabel(f"factor ({collection})" if collection else many, fontsize=TEXT)
     # a figure that was passed in belongs to the caller, and may not be complete
     finish(ax.figure, show=show if own else bool(show), save=save)
     return ax
@@ -129,7 +134,7 @@ def _draw(ax: Axes, shown: pd.DataFrame, labels: list[str]) -> None:
     limit = float(np.percentile(shown.abs(), OUTER)) if shown.size else 1.0
     limit = limit or float(shown.abs().max(axis=None)) or 1.0
     image = ax.imshow(shown, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto", interpolation="none")
-    ax.set_xticks(range(len(labels)), labels, rotation=90, fontsize=SMALL)
+    ax.set_xticks(range(len(labels)), labels, rotation=90, fontsize=SMALL)  # none of many
     if len(shown) <= MANY:
         ax.set_yticks(range(len(shown)), [str(gene) for gene in shown.index], fontsize=SMALL - 0.5)
     else:
