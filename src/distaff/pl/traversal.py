@@ -84,7 +84,7 @@ def traversal(
     ...     changes, index=adata.var_names, columns=["Factor 1", "Factor 2", "Factor 3"]
     ... )
     >>> pl.traversal(adata, n_genes=2).images[0].get_array().shape
-    (6, 3)
+    (5, 3)
     """
     n_genes = check_int("n_genes", n_genes, minimum=1)
     changes = _read(adata, key)
