@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from distaff.pl._figure import shorten, wrap
+from distaff.pl._figure import p_text, set_names, short_names, shorten, wrap
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,29 @@ def test_wrap_ends_what_is_too_long() -> None:
 def test_shorten() -> None:
     assert shorten("interferon", 10) == "interferon"
     assert shorten("interferon", 5) == "inte…"
+
+
+def test_short_names_lose_their_middle_and_still_differ() -> None:
+    names = ["ACTIVATION_OF_NOXA_AND_TRANSLOCATION", "ACTIVATION_OF_BAD_AND_TRANSLOCATION", "APOPTOSIS"]
+    short = short_names(names, 16)
+    assert short[2] == "APOPTOSIS"
+    assert len(set(short)) == 3
+    assert all("…" in name and len(name) < 26 for name in short[:2])
+    assert short_names(["a" * 30] * 2, 9) == ["aaaaaa…aa"] * 2
+    assert [len(name) for name in short_names(["abcdefghij"], 7)] == [7]
+
+
+def test_set_names() -> None:
+    assert set_names(["REACTOME_A", "REACTOME_B_C"], 20) == (["A", "B_C"], "REACTOME")
+    assert set_names(["REACTOME_A", "HALLMARK_B"], 20) == (["REACTOME_A", "HALLMARK_B"], "")
+    assert set_names(["Factor 1", "Factor 2"], 20) == (["Factor 1", "Factor 2"], "")
+    assert set_names(["REACTOME_A"], 20) == (["REACTOME_A"], "")
+    assert set_names([], 20) == ([], "")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.5, "0.500"), (0.001, "0.001"), (3.2e-7, "3e-7"), (1e-12, "1e-12"), (float("nan"), "-")],
+)
+def test_p_text(value, text) -> None:
+    assert p_text(value) == text

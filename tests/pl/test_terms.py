@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from distaff import pl
+from distaff import pl, tl
 
 
 def test_places(stored_factors) -> None:
@@ -60,3 +60,13 @@ def test_bad_input(factored) -> None:
         pl.terms(factored, color=["age", "cell_type"], ax=plt.figure().subplots())
     with pytest.raises(ValueError, match="one column for each panel, got 0 columns"):
         pl.terms(factored, color=[])
+
+
+def test_legend_is_below_a_long_name(factored) -> None:
+    adata = factored.copy()
+    name = "REACTOME_RECOGNITION_OF_DNA_DAMAGE_BY_PCNA_CONTAINING_REPLICATION_COMPLEX"
+    tl.rename_factors(adata, {"B": name})
+    ax = pl.terms(adata, [name, "C"], color="cell_type")[0]
+    ax.figure.canvas.draw()
+    label = ax.xaxis.label.get_window_extent()
+    assert ax.get_legend().get_window_extent().y1 <= label.y0

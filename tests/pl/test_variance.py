@@ -35,5 +35,9 @@ def test_many_factors_go_by_rank(factored) -> None:
         index=[f"Factor {i}" for i in range(n)],
     )
     ax = pl.variance(adata)
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "11", "21", "31", "41", "51"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "10", "20", "30", "40", "50", "60"]
     assert ax.get_xlabel() == "rank of the factor"
+    # no share reaches a fifth: the total has its own scale
+    _, right = ax.figure.axes
+    np.testing.assert_allclose(right.lines[0].get_ydata(), 100 * np.arange(1, n + 1) / n)
+    assert ax.get_ylim()[1] < 3

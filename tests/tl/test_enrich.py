@@ -144,3 +144,22 @@ def test_names_the_factors_of_blood_cells(data_dir) -> None:
     assert set(first["gene_set"]) == names
     assert (first["q_value"] < 1e-6).all()
     assert (first["statistic"] > 0).all()
+
+
+def test_random_sets_in_real_loadings_are_not_found(data_dir) -> None:
+    adata = anndata.read_h5ad(data_dir / "kang_pbmc_2k.h5ad")
+    sc.pp.normalize_total(adata, target_sum=1e4)
+    sc.pp.log1p(adata)
+    sc.pp.highly_variable_genes(adata, n_top_genes=1000)
+    adata = adata[:, adata.var["highly_variable"]].copy()
+    loadings = NMF(10, init="nndsvd", random_state=0, tol=1e-3).fit(adata.X).components_.T
+    ds.pp.gene_sets(adata, data_dir / "reactome_c2cp_v4.0.symbols.gmt")
+    rng = np.random.default_rng(4321)
+    found = {"moments": 0, "ulm": 0}
+    for _ in range(60):
+        adata.varm["distaff_loadings"] = loadings[rng.permutation(len(loadings))]
+        for method in found:
+            tl.enrich(adata, method=method)
+            found[method] += (table_of(adata)["q_value"] < 0.05).any()
+    assert found["moments"] / 60 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 60)
+    assert found["ulm"] > 30  # the t test does find them

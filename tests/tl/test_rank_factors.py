@@ -229,3 +229,21 @@ def test_interferon_comes_first_in_stimulated_cells(data_dir) -> None:
     assert first["q_value"] < 1e-4
     assert first["lower"] > 0
     assert adata.uns["distaff"]["rank_factors"]["groups"].loc["stim", "test"] == "paired"
+
+
+def test_exchanged_conditions_of_real_donors(data_dir) -> None:
+    adata = anndata.read_h5ad(data_dir / "kang_pbmc_2k.h5ad")
+    sc.pp.normalize_total(adata, target_sum=1e4)
+    sc.pp.log1p(adata)
+    sc.pp.highly_variable_genes(adata, n_top_genes=1000)
+    adata = adata[:, adata.var["highly_variable"]].copy()
+    adata.obsm["X_distaff"] = NMF(10, init="nndsvd", random_state=0, tol=1e-3).fit_transform(adata.X)
+    true, donor = adata.obs["condition"].astype(str), adata.obs["donor"].astype(str)
+    other = true.map({"ctrl": "stim", "stim": "ctrl"})
+    rates = []
+    for choice in range(1, 2**7):  # the eighth donor keeps its own: the other half are mirror images
+        flipped = [name for i, name in enumerate(donor.unique()[:7]) if choice >> i & 1]
+        adata.obs["condition"] = true.where(~donor.isin(flipped), other)
+        tl.rank_factors(adata, "condition", reference="ctrl", sample_key="donor")
+        rates.append((table_of(adata)["q_value"] < 0.05).mean())
+    assert np.mean(rates) <= 0.05

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from distaff.pl._read import read_entry
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["Choice", "centered", "choose", "factor_values", "read_factors", "read_loadings"]
+__all__ = ["Choice", "centered", "choose", "factor_values", "known_factors", "read_factors", "read_loadings"]
 
 Choice = int | str | Sequence[str] | None
 
@@ -35,6 +35,22 @@ def read_factors(adata: AnnData, key: str) -> pd.DataFrame:
             kind=KeyError,
         )
     return table.set_axis(table.index.astype(str))
+
+
+def known_factors(adata: AnnData, key: str, names: Sequence[str], *, own: bool) -> pd.DataFrame:
+    """Rank, use and direction of the factors of another table.
+
+    Those of ``tl.factors`` where these are its ``own`` factors; else they rank as they come, not turned.
+    """
+    entry = adata.uns.get(Slots(key).uns)
+    table = entry.get(Slots.factors) if own and isinstance(entry, Mapping) else None
+    if table is not None and {"rank", "direction"} <= set(table.columns):
+        table = table.set_axis(table.index.astype(str))
+        if set(names) <= set(table.index):
+            return table.loc[list(names), ["rank", "active", "direction"]]
+    return pd.DataFrame(
+        {"rank": np.arange(1, len(names) + 1), "active": True, "direction": 1}, index=[*map(str, names)]
+    )
 
 
 def choose(table: pd.DataFrame, wanted: Choice, *, default: int) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "BACKGROUND",
+    "DIVERGING",
     "HIGHLIGHT",
     "MISSING",
     "OKABE_ITO",
@@ -25,8 +28,11 @@ __all__ = [
     "category_colors",
     "finish",
     "new_figure",
+    "p_text",
     "point_size",
     "scatter",
+    "set_names",
+    "short_names",
     "shorten",
     "wrap",
 ]
@@ -36,6 +42,7 @@ HIGHLIGHT = "#D55E00"
 BACKGROUND = "#CCCCCC"
 MISSING = "#EFEFEF"  # cells without a label
 SEQUENTIAL = "viridis"
+DIVERGING = "PuOr_r"  # tells signs apart also for colour-blind readers
 TEXT = 9.0  # points
 SMALL = 7.5
 FORMATS = (".png", ".pdf")  # for a file name without an ending: one to look at, one to print
@@ -110,3 +117,42 @@ def wrap(text: str, width: int = 24) -> str:
 def shorten(text: str, length: int) -> str:
     """Cut ``text`` to so many characters, the last an ellipsis."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def short_names(names: Sequence[str], length: int) -> list[str]:
+    """Names of at most so many characters, more where they would read the same.
+
+    A long one loses its middle, which an ellipsis marks: names of gene sets begin and end alike.
+    """
+    texts = [str(name) for name in names]
+    sizes = dict.fromkeys(texts, length)
+    while True:
+        short = {text: _without_middle(text, size) for text, size in sizes.items()}
+        counts = Counter(short.values())
+        same = [text for text, brief in short.items() if counts[brief] > 1 and brief != text]
+        if not same:
+            return [short[text] for text in texts]
+        sizes |= {text: sizes[text] + 1 for text in same}
+
+
+def set_names(names: Sequence[str], length: int) -> tuple[list[str], str]:
+    """Short names without the beginning that all share up to a "_", and what it is: a collection, mostly."""
+    texts = [str(name) for name in names]
+    start = texts[0].partition("_")[0] + "_" if texts else "_"
+    shared = len(texts) > 1 and all(text.startswith(start) and len(text) > len(start) for text in texts)
+    short = short_names([text.removeprefix(start) if shared else text for text in texts], length)
+    return short, start[:-1] if shared else ""
+
+
+def p_text(value: float) -> str:
+    """A p- or q-value as short as can be: "0.012", "3e-7"; a dash where there is none."""
+    if not np.isfinite(value):
+        return "-"
+    return f"{value:.3f}" if value >= 0.001 else f"{value:.0e}".replace("e-0", "e-")
+
+
+def _without_middle(text: str, length: int) -> str:
+    if len(text) <= length:
+        return text
+    tail = (length - 1) // 3
+    return f"{text[: length - 1 - tail]}…{text[len(text) - tail :]}"

@@ -14,7 +14,7 @@ from scipy.spatial.distance import squareform
 
 from distaff._keys import DEFAULT_KEY
 from distaff.pl._factors import Choice, choose, factor_values, read_factors
-from distaff.pl._figure import MISSING, SMALL, finish, new_figure, shorten
+from distaff.pl._figure import DIVERGING, MISSING, SMALL, finish, new_figure, set_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -23,11 +23,12 @@ __all__ = ["correlation"]
 
 CELL = 0.27  # inches
 NARROW = 0.15  # the same, with many factors
+THIN = 0.03  # the same, without names
 MANY = 15  # factors from which numbers are left out
+MAX_NAMED = 100  # factors beyond which names are left out: no page would show them
 BAR = 15  # factors that the colour key is as high as
 LETTER = 0.07  # inches of a letter
 MAX_LABEL = 30  # characters
-DIVERGING = "PuOr_r"  # tells signs apart also for colour-blind readers
 CONSTANT = 1e-12  # share of the largest variance below which a factor counts as constant
 
 
@@ -42,6 +43,8 @@ def correlation(
     save: str | Path | None = None,
 ) -> Axes:
     """Pearson correlations of the factors over cells, each turned in its ``direction``.
+
+    Names are left out of more than 100 factors.
 
     Parameters
     ----------
@@ -95,12 +98,16 @@ def correlation(
     if cluster and len(names) > 2:
         order = _similar_together(R)
         R, names = R[np.ix_(order, order)], [names[i] for i in order]
+    labels, collection = set_names(names, MAX_LABEL) if len(names) <= MAX_NAMED else ([], "")
     own = ax is None
     if ax is None:
-        side = max(1.6, len(names) * (CELL if len(names) < MANY else NARROW))
-        labels = LETTER * min(max(map(len, names)), MAX_LABEL)
-        ax = new_figure(1.12 * side + labels + 1.0, side + labels + 0.4).subplots()
-    _draw(ax, R, [shorten(name, MAX_LABEL) for name in names])
+        cell = CELL if len(names) < MANY else NARROW if len(names) <= MAX_NAMED else THIN
+        side = max(1.6, len(names) * cell)
+        beside = LETTER * max(map(len, labels), default=0) + (0.2 if collection or not labels else 0.0)
+        ax = new_figure(1.12 * side + beside + 1.0, side + beside + 0.4).subplots()
+    _draw(ax, R, labels)
+    title = f"factor ({collection})" if collection else "" if labels else f"{len(R)} factors"
+    ax.set_xlabel(title, fontsize=SMALL)
     # a figure that was passed in belongs to the caller, and may not be complete
     finish(ax.figure, show=show if own else bool(show), save=save)
     return ax
@@ -131,12 +138,20 @@ def _draw(ax: Axes, R: NDArray[np.float64], labels: list[str]) -> None:
                 text = f"{value:.1f}".replace("-0.0", "0.0").replace("0.", ".")
                 color = "white" if abs(value) > 0.6 else "black"
                 ax.text(j, i, text, ha="center", va="center", fontsize=SMALL - 1, color=color)
-    ax.set_xticks(range(len(R)), labels, rotation=90, fontsize=SMALL)
-    ax.set_yticks(range(len(R)), labels, fontsize=SMALL)
+    if labels:
+        ax.set_xticks(range(len(R)), labels, rotation=90, fontsize=SMALL)
+        ax.set_yticks(range(len(R)), labels, fontsize=SMALL)
+    else:
+        ax.set(xticks=[], yticks=[])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     bar = ax.figure.colorbar(
-        image, ax=ax, fraction=0.05, pad=0.03, shrink=min(1.0, BAR / len(R)), ticks=[-1, 0, 1]
+        image,
+        ax=ax,
+        fraction=0.05,
+        pad=0.03,
+        shrink=min(1.0, BAR / (len(R) if labels else len(R) * THIN / NARROW)),
+        ticks=[-1, 0, 1],
     )
     bar.set_label("correlation", fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL, length=2)

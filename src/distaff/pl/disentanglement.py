@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from scipy.optimize import linear_sum_assignment
 
 from distaff._keys import DEFAULT_KEY
-from distaff.pl._figure import HIGHLIGHT, OKABE_ITO, SMALL, TEXT, finish, new_figure, shorten
+from distaff.pl._figure import HIGHLIGHT, OKABE_ITO, SMALL, TEXT, finish, new_figure, short_names
 from distaff.pl._read import Scored, read_scores
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ __all__ = ["disentanglement"]
 CELL = 0.24  # inches of a cell of the heatmap
 NARROW = 0.13  # the same, with many dimensions
 MANY = 45  # dimensions from which only those that a factor picks are named
+MAX_DIMENSIONS = 60  # that are drawn, or as many as there are factors
 BAR = 1.3  # inches of the bars
 GAP = 0.12  # inches between heatmap, bars and colour key
 KEY = 0.1  # inches of the colour key
@@ -43,7 +44,8 @@ def disentanglement(
     """Score of each dimension for each factor, with a bar for the score of the factor.
 
     Dimensions are ordered by their one-to-one matching with the factors, so that a disentangled latent shows
-    a diagonal; those left over follow by their best score. A dot marks the best dimension of each factor.
+    a diagonal; those left over follow by their best score, up to 60 dimensions in all. A dot marks the best
+    dimension of each factor.
     Beside the bars a grey line marks what a random latent scores, a black one what the factors themselves do,
     where :func:`distaff.tl.disentanglement` has computed it.
 
@@ -84,9 +86,12 @@ def disentanglement(
     """
     scored = read_scores(adata, key, metric)
     table = _ordered(scored.matrix[scored.scores.index])
+    n_all, table = table.shape[1], table.iloc[:, : max(MAX_DIMENSIONS, len(table))]
     own = ax is None
     heatmap, bars, scale = _new_axes(table) if ax is None else _axes_beside(ax)
     _draw_heatmap(heatmap, scale, table, scored)
+    if table.shape[1] < n_all:
+        heatmap.set_xlabel(f"latent dimension (the best {table.shape[1]} of {n_all})", fontsize=TEXT)
     _draw_bars(bars, scored)
     # a figure that was passed in belongs to the caller, and may not be complete
     finish(heatmap.figure, show=show if own else bool(show), save=save)
@@ -138,10 +143,10 @@ def _draw_heatmap(ax: Axes, scale: Axes, table: pd.DataFrame, scored: Scored) ->
         )
     named = sorted({column for _, column in best}) if table.shape[1] > MANY else range(table.shape[1])
     ax.set_xticks(
-        list(named), [shorten(str(table.columns[i]), MAX_LABEL) for i in named], rotation=90, fontsize=SMALL
+        list(named), short_names([table.columns[i] for i in named], MAX_LABEL), rotation=90, fontsize=SMALL
     )
     labels = scored.factors.loc[table.index, "label"]
-    ax.set_yticks(range(len(table)), [shorten(str(label), MAX_LABEL) for label in labels], fontsize=TEXT)
+    ax.set_yticks(range(len(table)), short_names(list(labels), MAX_LABEL), fontsize=TEXT)
     ax.set_xlabel("latent dimension", fontsize=TEXT)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

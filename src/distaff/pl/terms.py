@@ -27,6 +27,7 @@ PANEL = 2.8  # inches
 TITLE = 0.65  # inches of title and label of the axis
 LEGEND_LINE = 0.17  # inches
 LEGEND_OFFSET = -0.2  # below the label of the axis
+LABEL_LINE = 0.16  # inches of a line of the label
 MAX_COLUMNS = 3
 MAX_LISTED = 24  # classes in the legend: there is room below a panel of this size
 COLOR = "#0072B2"  # of cells that are not coloured by anything
@@ -106,37 +107,40 @@ def terms(
     if not columns or (ax is not None and len(columns) > 1):
         raise error("color must name one column for each panel", got=f"{len(columns)} columns")
     size = point_size(len(points)) if size is None else check_number("size", size, above=0)
-    axes = np.array([ax], dtype=object) if ax is not None else _new_axes(labels, n_columns)
+    below = wrap(names[0], 40)
+    axes = np.array([ax], dtype=object) if ax is not None else _new_axes(labels, n_columns, below)
     for panel, column in zip(axes, labels, strict=True):
-        _draw(panel, points, column, size)
-        panel.set_xlabel(wrap(names[0], 40), fontsize=TEXT)
+        _draw(panel, points, column, size, below)
+        panel.set_xlabel(below, fontsize=TEXT)
         panel.set_ylabel(wrap(names[1], 36), fontsize=TEXT)
     # a figure that was passed in belongs to the caller, and may not be complete
     finish(axes[0].figure, show=show if ax is None else bool(show), save=save)
     return axes
 
 
-def _new_axes(labels: list[pd.Series | None], n_columns: int | None) -> NDArray[Any]:
+def _new_axes(labels: list[pd.Series | None], n_columns: int | None, below: str) -> NDArray[Any]:
     default = min(len(labels), MAX_COLUMNS)
     n_columns = default if n_columns is None else check_int("n_columns", n_columns, minimum=1)
     n_lines = -(-len(labels) // n_columns)
     legends = [0 if column is None or is_numeric(column) else column.nunique() for column in labels]
     lines = max((-(-n // 2) for n in legends if n <= MAX_LISTED), default=0)
-    figure = new_figure((PANEL + 0.5) * n_columns, (PANEL + TITLE + LEGEND_LINE * lines) * n_lines)
+    height = PANEL + TITLE + LEGEND_LINE * lines + LABEL_LINE * below.count("\n")
+    figure = new_figure((PANEL + 0.5) * n_columns, height * n_lines)
     axes = figure.subplots(n_lines, n_columns, squeeze=False).ravel()
     for ax in axes[len(labels) :]:
         ax.set_axis_off()
     return axes[: len(labels)]
 
 
-def _draw(ax: Axes, points: NDArray[np.float64], column: pd.Series | None, size: float) -> None:
+def _draw(ax: Axes, points: NDArray[np.float64], column: pd.Series | None, size: float, below: str) -> None:
     order = np.random.default_rng(0).permutation(len(points))  # no group lies on top because it comes last
     if column is None:
         scatter(ax, points, size=size, color=COLOR)
     elif is_numeric(column):
         draw_values(ax, column.to_numpy(dtype=np.float64, na_value=np.nan), points, order, size)
     else:
-        draw_classes(ax, column, points, order, size, below=LEGEND_OFFSET, max_listed=MAX_LISTED)
+        offset = LEGEND_OFFSET - LABEL_LINE / PANEL * below.count("\n")
+        draw_classes(ax, column, points, order, size, below=offset, max_listed=MAX_LISTED)
     if column is not None:
         ax.set_title(wrap(str(column.name)), fontsize=TEXT)
     for axis, line in ((ax.xaxis, ax.axvline), (ax.yaxis, ax.axhline)):

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 
 from distaff._keys import DEFAULT_KEY
 from distaff.pl._factors import Choice, choose, read_factors
-from distaff.pl._figure import BACKGROUND, HIGHLIGHT, OKABE_ITO, SMALL, TEXT, finish, new_figure, shorten
+from distaff.pl._figure import BACKGROUND, HIGHLIGHT, OKABE_ITO, SMALL, TEXT, finish, new_figure, set_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -24,6 +23,7 @@ HEIGHT = 2.3  # inches of the bars
 LETTER = 0.07  # inches of a letter
 MAX_LABEL = 30  # characters
 MANY = 40  # factors beyond which names are left out
+FLAT = 20.0  # percent: where no share is larger, the total has a scale of its own
 
 
 def variance(
@@ -38,7 +38,8 @@ def variance(
     """Share of each factor in the variance as bars, and of all up to it as a line.
 
     Shares are those of :func:`distaff.tl.factors`, of all factors: those that are not drawn count in the
-    line. Inactive factors are grey.
+    line. Inactive factors are grey. Where no share reaches 20 %, the line has a scale of its own,
+    on the right.
 
     Parameters
     ----------
@@ -81,17 +82,20 @@ def variance(
     table = read_factors(adata, key).sort_values("rank")
     names = list(table.index) if factors is None else choose(table, factors, default=len(table))
     shown = table.assign(total=table["variance_explained"].cumsum()).loc[names].sort_values("rank")
+    labels, collection = set_names(list(shown.index), MAX_LABEL)
     own = ax is None
     if ax is None:
         width = float(np.clip(WIDTH * len(shown) + 1.0, MIN_WIDTH, MAX_WIDTH))
-        letters = max(map(len, _labels(shown))) if len(shown) <= MANY else 5
+        letters = max(map(len, labels)) + (3 if collection else 0) if len(shown) <= MANY else 5
         figure = new_figure(width, HEIGHT + LETTER * letters)
         ax = figure.subplots()
     places = np.arange(len(shown))
     colors = [OKABE_ITO[0] if active else BACKGROUND for active in shown["active"]]
     ax.bar(places, 100 * shown["variance_explained"], color=colors, width=0.8, label="each")
     marker = "o" if len(shown) <= MANY else None
-    ax.plot(
+    flat = 100 * float(table["variance_explained"].max()) < FLAT
+    line = _right_scale(ax) if flat else ax
+    line.plot(
         places,
         100 * shown["total"],
         color=HIGHLIGHT,
@@ -100,20 +104,31 @@ def variance(
         linewidth=1.3,
         label="total",
     )
-    ax.set_ylim(0, 105)
+    line.set_ylim(0, 105)
     ax.set_ylabel("variance explained (%)", fontsize=TEXT)
     if len(shown) <= MANY:
-        ax.set_xticks(places, _labels(shown), rotation=90, fontsize=SMALL)
+        ax.set_xticks(places, labels, rotation=90, fontsize=SMALL)
+        ax.set_xlabel(f"factor ({collection})" if collection else "", fontsize=TEXT)
     else:
         ax.set_xlabel("rank of the factor", fontsize=TEXT)
-        ax.set_xticks(places[::10], shown["rank"].iloc[::10], fontsize=SMALL)
+        step = 10 if len(shown) <= 150 else 50
+        marked = [0, *range(step - 1, len(shown), step)]
+        ax.set_xticks(marked, shown["rank"].iloc[marked].astype(str), fontsize=SMALL)
+        ax.set_xlim(-1, len(shown))
     ax.tick_params(axis="y", labelsize=SMALL)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(fontsize=SMALL, frameon=False, loc="center right")
+    if not flat:
+        ax.legend(fontsize=SMALL, frameon=False, loc="center right")
     # a figure that was passed in belongs to the caller, and may not be complete
     finish(ax.figure, show=show if own else bool(show), save=save)
     return ax
 
 
-def _labels(shown: pd.DataFrame) -> list[str]:
-    return [shorten(str(name), MAX_LABEL) for name in shown.index]
+def _right_scale(ax: Axes) -> Axes:
+    """Scale of the total, in its colour."""
+    right = ax.twinx()
+    right.set_ylabel("total (%)", fontsize=TEXT, color=HIGHLIGHT)
+    right.tick_params(axis="y", labelsize=SMALL, colors=HIGHLIGHT)
+    right.spines[["top", "left"]].set_visible(False)
+    right.spines["right"].set_color(HIGHLIGHT)
+    return right
