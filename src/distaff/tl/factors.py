@@ -13,13 +13,12 @@ from distaff._keys import DEFAULT_KEY, Slots
 from distaff.metrics import variance_explained
 from distaff.metrics._contract import constant_columns
 from distaff.tl import _factor_table, _representation
+from distaff.tl._stale import BASIC
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 __all__ = ["factors"]
-
-BASIC = ["kind", "active", "kl"]  # what tl.latent writes
 
 
 def factors(
@@ -67,7 +66,8 @@ def factors(
     and where there are loadings
 
     - ``l2_norm``: of the loadings as they are
-    - ``n_genes``: genes whose loading is not 0
+    - ``n_genes``: genes whose loading is not 0; for :class:`~distaff.model.FSCLVM`, whose loadings never are,
+      genes that belong to the factor with a probability above 0.5
     - ``top_genes``: names of up to ``n_top`` genes with the largest loadings in this direction, by ", "
 
     Raises
@@ -113,8 +113,9 @@ def factors(
     if L is not None:
         loadings = L.to_numpy(dtype=np.float64)
         table["l2_norm"] = np.linalg.norm(loadings, axis=0)
-        table["n_genes"] = (loadings != 0).sum(axis=0)
-        table["direction"] = _directions(model, stored, table, loadings, values)
+        known = model.get_terms() if hasattr(model, "get_terms") else stored if model is None else None
+        table["n_genes"] = _gene_numbers(known, table, loadings)
+        table["direction"] = _directions(known, table, loadings, values)
         table["top_genes"] = _top_genes(L, table["direction"].to_numpy(), n_top)
     else:
         table["direction"] = 1
@@ -180,23 +181,30 @@ def _ranks(share: NDArray[np.float64], active: NDArray[np.bool_]) -> NDArray[np.
     return ranks
 
 
+def _gene_numbers(
+    known: pd.DataFrame | None, table: pd.DataFrame, loadings: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """(factors,) genes of each factor: those that the model counts beside gene sets, else loadings not 0."""
+    counted = (loadings != 0).sum(axis=0)
+    if known is None or "n_genes" not in known:
+        return counted
+    return np.where(table["kind"] == "latent", counted, known["n_genes"].to_numpy())
+
+
 def _directions(
-    model: Any,
-    stored: pd.DataFrame | None,
+    known: pd.DataFrame | None,
     table: pd.DataFrame,
     loadings: NDArray[np.float64],
     Z: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """(factors,) 1 or -1, see :func:`factors`."""
+    """(factors,) 1 or -1, see :func:`factors`; ``known`` says it of gene sets."""
     skew = ((loadings - loadings.mean(axis=0)) ** 3).sum(axis=0)
     fixed = bool((loadings >= 0).all() or (Z >= 0).all())
     direction = np.ones(len(table), dtype=np.int64) if fixed else np.where(skew < 0, -1, 1)
-    annotated = (table["kind"] == "annotated").to_numpy()
     # which genes are in a set, the slots do not tell: without the model its earlier answer stands
-    known = model.get_terms() if hasattr(model, "get_terms") else stored if model is None else None
     if known is None or "direction" not in known:
         return direction
-    return np.where(annotated, known["direction"].to_numpy(), direction)
+    return np.where(table["kind"] == "annotated", known["direction"].to_numpy(), direction)
 
 
 def _top_genes(L: pd.DataFrame, direction: NDArray[np.int64], n: int) -> list[str]:

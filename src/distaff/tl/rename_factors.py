@@ -24,8 +24,8 @@ def rename_factors(
 ) -> AnnData | None:
     """Give factors other names, such as those of the programs they turned out to be.
 
-    The model keeps its own names: :func:`~distaff.tl.latent` and :func:`~distaff.tl.loadings` write them
-    again, so rename after both.
+    The model keeps its own names. :func:`~distaff.tl.latent`, :func:`~distaff.tl.loadings` and
+    :func:`~distaff.tl.traverse` of the same model take those in ``adata``.
 
     Parameters
     ----------
