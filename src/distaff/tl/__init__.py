@@ -1,6 +1,7 @@
 """Tools: AnnData in, documented slots written."""
 
 from distaff.tl.cluster_agreement import cluster_agreement
+from distaff.tl.consensus import consensus
 from distaff.tl.disentanglement import disentanglement
 from distaff.tl.enrich import enrich
 from distaff.tl.factors import factors
@@ -14,6 +15,7 @@ from distaff.tl.umap import umap
 
 __all__ = [
     "cluster_agreement",
+    "consensus",
     "disentanglement",
     "enrich",
     "factors",

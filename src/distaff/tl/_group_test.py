@@ -46,8 +46,8 @@ class Contrast:
             return cls(Z[inside], Z[outside], n_pairs=0)
         group, reference = (_sample_means(Z[side], samples[side]) for side in (inside, outside))
         both = group.index.intersection(reference.index).sort_values()
-        ordered = [side.loc[[*both, *side.index.difference(both)]] for side in (group, reference)]
-        return cls(*(side.to_numpy() for side in ordered), n_pairs=len(both))
+        first, second = (side.loc[[*both, *side.index.difference(both)]] for side in (group, reference))
+        return cls(first.to_numpy(), second.to_numpy(), n_pairs=len(both))
 
     @property
     def test(self) -> str:

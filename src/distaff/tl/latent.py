@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from distaff._checks import error
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.tl._factor_table import factor_table
 from distaff.tl._names import model_names, same_factors, stored_names
 from distaff.tl._representation import factor_table as stored_table
+from distaff.tl._representation import model_latent
 from distaff.tl._stale import BASIC, drop_of_latent
 
 if TYPE_CHECKING:
@@ -79,14 +79,9 @@ def latent(adata: AnnData, model: Any, *, key: str = DEFAULT_KEY, copy: bool = F
     >>> adata.obsm["X_distaff"].shape
     (100, 4)
     """
-    if not hasattr(model, "get_latent_representation"):
-        raise error("model must have get_latent_representation()", got=type(model).__name__, kind=TypeError)
     adata = adata.copy() if copy else adata
     slots = Slots(key)
-    Z = np.asarray(model.get_latent_representation(adata), dtype=np.float32)
-    if not np.isfinite(Z).all():
-        cell = adata.obs_names[int(np.argwhere(~np.isfinite(Z))[0, 0])]
-        raise error("The latent must be finite", got=f"a missing or infinite value for cell {cell!r}")
+    Z = model_latent(adata, model)
     old = adata.obsm.get(slots.latent)
     names = stored_names(adata, model, slots, Z.shape[1]) if same_factors(old, Z) else None
     unchanged = names is not None and np.array_equal(np.asarray(old), Z)
