@@ -9,6 +9,7 @@ from distaff.tl.gep_score import gep_score
 from distaff.tl.latent import latent
 from distaff.tl.loadings import loadings
 from distaff.tl.rank_factors import rank_factors
+from distaff.tl.regress_out_factors import regress_out_factors
 from distaff.tl.rename_factors import rename_factors
 from distaff.tl.traverse import traverse
 from distaff.tl.umap import umap
@@ -23,6 +24,7 @@ __all__ = [
     "latent",
     "loadings",
     "rank_factors",
+    "regress_out_factors",
     "rename_factors",
     "traverse",
     "umap",
