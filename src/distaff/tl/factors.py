@@ -99,7 +99,7 @@ def factors(
     if stored is not None and list(stored.index.astype(str)) != list(Z.columns):
         stored = None  # of a latent with another number of factors
     table = _basic(adata, model, Z, stored)
-    L = _loadings(adata, model, slots)
+    L = _loadings(adata, model, slots, table.index)
     if L is not None:
         if stored is None and model is None and not isinstance(adata.obsm[slots.latent], pd.DataFrame):
             table.index = _better_names(table.index, L.columns)
@@ -149,8 +149,8 @@ def _check_model(model: Any, Z: pd.DataFrame) -> None:
         )
 
 
-def _loadings(adata: AnnData, model: Any, slots: Slots) -> pd.DataFrame | None:
-    """(genes, factors) of the model, else of the slot; None without any."""
+def _loadings(adata: AnnData, model: Any, slots: Slots, factors: pd.Index) -> pd.DataFrame | None:
+    """(genes, factors) of the model, else of the slot, where an array has no names; None without any."""
     if hasattr(model, "get_loadings") and getattr(model, "has_loadings", True):
         return model.get_loadings().rename(columns=str)
     if model is not None or slots.loadings not in adata.varm:
@@ -159,7 +159,8 @@ def _loadings(adata: AnnData, model: Any, slots: Slots) -> pd.DataFrame | None:
     if isinstance(stored, pd.DataFrame):
         return stored.rename(columns=str)
     names = [f"Factor {i + 1}" for i in range(stored.shape[1])]
-    return pd.DataFrame(np.asarray(stored), index=adata.var_names, columns=names)
+    columns = factors if len(factors) == len(names) else names
+    return pd.DataFrame(np.asarray(stored), index=adata.var_names, columns=columns)
 
 
 def _better_names(names: pd.Index, columns: pd.Index) -> pd.Index:
