@@ -168,7 +168,7 @@ def _corrected(
 ) -> NDArray[np.float32]:
     """(cells, genes) residuals, block by block of cells."""
     if layer is not None and layer not in adata.layers:
-        have = listing(list(adata.layers)) or "none"
+        have = listing([name for name in adata.layers if name is not None]) or "none"  # newer anndata lists X
         raise error(
             "layer must name a layer of adata", got=repr(layer), fix=f"There are {have}.", kind=KeyError
         )
