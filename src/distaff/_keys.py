@@ -67,6 +67,10 @@ class Slots:
     rank_factors = "rank_factors"
     enrich = "enrich"
     traversed = "traversal"
+    model_names = "model_names"  # what the model calls its factors, whatever a user calls them
+    consensus = "consensus"
+    consensus_members = "consensus_members"
+    consensus_correlation = "consensus_correlation"
 
 
 @dataclass(frozen=True)

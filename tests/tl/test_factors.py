@@ -175,6 +175,12 @@ def test_factors_of_an_fsclvm(adata):
     ds.tl.factors(adata, model)
     assert list(table_of(adata)) == WITH
     assert table_of(adata).index.tolist() == ["a", "c", "Dense 1"]
+    belong = (model.get_gene_inclusion() > 0.5).sum()
+    assert table_of(adata)["n_genes"].tolist() == belong.tolist()
+    assert (belong[["a", "c"]] < adata.n_vars).all()
+    ds.tl.loadings(adata, model)
+    ds.tl.factors(adata)  # no loading is 0: which genes belong, the model alone could tell
+    assert table_of(adata)["n_genes"].tolist() == belong.tolist()
 
 
 def test_linear_scvi(adata):

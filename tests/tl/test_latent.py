@@ -123,3 +123,67 @@ def test_umap_needs_its_representation(adata):
         KeyError, match="use_rep must name a slot of adata.obsm, got 'X_distaff'. Run tl.latent first"
     ):
         ds.tl.umap(adata)
+
+
+NAMES = ["Factor 1", "stress", "Factor 3"]
+
+
+@pytest.fixture
+def linear(adata):
+    ds.model.LinearVAE.setup_anndata(adata)
+    model = ds.model.LinearVAE(adata, n_latent=3, n_hidden=8)
+    model.train(2, seed=5, **FAST)
+    return model
+
+
+def test_names_stay_with_the_same_model(adata, linear):
+    ds.tl.latent(adata, linear)
+    ds.tl.rename_factors(adata, {"Factor 2": "stress"})
+    for _ in range(2):
+        ds.tl.latent(adata, linear)
+        ds.tl.loadings(adata, linear)
+        ds.tl.traverse(adata, linear)
+        ds.tl.factors(adata, linear)
+        entry = adata.uns["distaff"]
+        assert list(entry["factors"].index) == NAMES
+        assert list(entry["kl_per_dimension"]) == NAMES
+        assert list(entry["traversal"]["range"].index) == NAMES
+        assert list(adata.varm["distaff_loadings"]) == NAMES
+        assert list(adata.varm["distaff_traversal"]) == NAMES
+    own = linear.get_loadings()
+    np.testing.assert_array_equal(adata.varm["distaff_loadings"], own)
+
+
+def test_names_survive_a_file_and_noise(adata, linear, tmp_path):
+    ds.tl.latent(adata, linear)
+    ds.tl.rename_factors(adata, {"Factor 2": "stress"})
+    adata.obsm["X_distaff"] = adata.obsm["X_distaff"] * np.float32(1.0001)  # as another device would
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    back = anndata.read_h5ad(tmp_path / "a.h5ad")
+    ds.tl.latent(back, linear)
+    assert list(back.uns["distaff"]["factors"].index) == NAMES
+
+
+def test_another_model_has_its_own_names(adata, linear):
+    ds.tl.latent(adata, linear)
+    ds.tl.loadings(adata, linear)
+    ds.tl.rename_factors(adata, {"Factor 2": "stress"})
+    other = ds.model.LinearVAE(adata, n_latent=3, n_hidden=8)
+    other.train(1, seed=9, **FAST)
+    first = adata.copy()
+    ds.tl.latent(adata, other)
+    plain = ["Factor 1", "Factor 2", "Factor 3"]
+    assert list(adata.uns["distaff"]["factors"].index) == plain
+    assert list(adata.uns["distaff"]["kl_per_dimension"]) == plain
+    assert "distaff_loadings" not in adata.varm  # they were those of the first
+    ds.tl.loadings(first, other)  # in the other order the new loadings stay, under their own names
+    ds.tl.latent(first, other)
+    assert list(first.varm["distaff_loadings"]) == plain
+    np.testing.assert_array_equal(first.varm["distaff_loadings"], other.get_loadings())
+
+
+def test_another_class_has_its_own_names(adata, model, linear):
+    ds.tl.latent(adata, linear)
+    ds.tl.rename_factors(adata, {"Factor 2": "stress"})
+    ds.tl.latent(adata, model)
+    assert list(adata.uns["distaff"]["factors"].index) == ["Factor 1", "Factor 2", "Factor 3"]

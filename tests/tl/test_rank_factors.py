@@ -112,13 +112,63 @@ def test_bayes_factor_knows_the_number_of_cells() -> None:
     assert table_of(adata)["log_bayes_factor"].iloc[0] == pytest.approx(np.log(19))
 
 
-def test_pairs_only_where_all_samples_are_on_both_sides() -> None:
-    adata = donors_data(crossed=True)
-    adata = adata[~((adata.obs["donor"] == "d0") & (adata.obs["condition"] == "treated"))].copy()
-    tl.rank_factors(adata, "condition", sample_key="donor")
+def without(adata, *parts):
+    """Leave out the cells of some donors in one condition each."""
+    gone = np.zeros(adata.n_obs, dtype=bool)
+    for donor, condition in parts:
+        gone |= ((adata.obs["donor"] == donor) & (adata.obs["condition"] == condition)).to_numpy()
+    return adata[~gone].copy()
+
+
+def test_a_sample_on_one_side_does_not_undo_the_pairs() -> None:
+    adata = without(donors_data(crossed=True), ("d0", "treated"))
+    tl.rank_factors(adata, "condition", reference="control", sample_key="donor")
     groups = adata.uns["distaff"]["rank_factors"]["groups"]
-    assert groups["test"].tolist() == ["welch", "welch"]
-    assert groups.loc["treated", ["n_samples", "n_samples_reference"]].tolist() == [7, 8]
+    counts = groups.loc["treated", ["n_samples", "n_samples_reference", "n_pairs", "test"]]
+    assert counts.tolist() == [7, 8, 7, "paired"]
+    pairs = without(adata, ("d0", "control"))
+    tl.rank_factors(pairs, "condition", reference="control", sample_key="donor")
+    columns = ["factor", "statistic", "p_value"]
+    pd.testing.assert_frame_equal(table_of(adata)[columns], table_of(pairs)[columns])
+
+
+PARTLY = [("d0", "treated"), ("d1", "treated"), ("d2", "control"), ("d3", "control"), ("d4", "control")]
+
+
+def test_pairs_and_single_samples_are_calibrated_together() -> None:
+    found, tests = 0, set()
+    for seed in range(300):
+        adata = without(donors_data(seed, crossed=True), *PARTLY)
+        tl.rank_factors(adata, "condition", reference="control", sample_key="donor")
+        tests.add(adata.uns["distaff"]["rank_factors"]["groups"].loc["treated", "test"])
+        found += (table_of(adata)["q_value"] < 0.05).any()
+    assert tests == {"mixed"}
+    assert found / 300 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 300)
+
+
+def test_permuted_labels_of_pairs_and_single_samples() -> None:
+    """Labels change sides within a donor that has both, and between donors that have one."""
+    rng = np.random.default_rng(0)
+    adata = without(donors_data(shift=0.0, crossed=True, n_donors=10), *PARTLY)
+    label = adata.obs["condition"].astype(str).to_numpy()
+    donor = adata.obs["donor"].astype(str).to_numpy()
+    single = ["d0", "d1", "d2", "d3", "d4"]
+    other = {"control": "treated", "treated": "control"}
+    p_values = []
+    for _ in range(200):
+        permuted = label.copy()
+        for name in set(donor) - set(single):
+            if rng.random() < 0.5:
+                permuted[donor == name] = [other[x] for x in label[donor == name]]
+        sides = dict(zip(single, rng.permutation([c == "treated" for _, c in PARTLY]), strict=True))
+        for name, control in sides.items():
+            permuted[donor == name] = "control" if control else "treated"
+        adata.obs["condition"] = permuted
+        tl.rank_factors(adata, "condition", reference="control", sample_key="donor")
+        p_values.append(table_of(adata)["p_value"])
+    p_values = np.concatenate(p_values)
+    assert (p_values < 0.05).mean() <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / len(p_values))
+    assert (p_values < 0.5).mean() == pytest.approx(0.5, abs=0.1)
 
 
 def test_too_few_samples_are_said() -> None:

@@ -158,3 +158,32 @@ def test_bad_input(make_adata) -> None:
         tl.traverse(adata, model, percentiles=(1, 101))
     with pytest.raises(ValueError, match="n_cells must be >= 1"):
         tl.traverse(adata, model, n_cells=0)
+
+
+@pytest.mark.parametrize("kind", ["latent_posterior_parameters", "latent_posterior_parameters_with_counts"])
+def test_minified_data_give_the_same(make_adata, kind) -> None:
+    adata = make_adata(covariates=True)
+    model = trained(ds.model.SparseVAE, adata, n_latent=3)
+    full = tl.traverse(adata, model, copy=True)
+    model.minify_adata(kind)
+    tl.traverse(model.adata, model)
+    expected = full.varm["distaff_traversal"]
+    np.testing.assert_allclose(model.adata.varm["distaff_traversal"], expected, atol=1e-6)
+    assert np.abs(expected.to_numpy()).max() > 1e-3
+    pd.testing.assert_frame_equal(
+        model.adata.uns["distaff"]["traversal"]["range"], full.uns["distaff"]["traversal"]["range"]
+    )
+    with pytest.raises(ValueError, match="adata must be minified as the data of the model are"):
+        tl.traverse(adata, model)
+
+
+def test_minified_data_of_scvi(make_adata) -> None:
+    adata = make_adata(covariates=True)
+    model = trained(scvi.model.SCVI, adata, n_latent=2)
+    full = tl.traverse(adata, model, copy=True)
+    mean, variance = model.get_latent_representation(return_dist=True)
+    model.adata.obsm["X_latent_qzm"], model.adata.obsm["X_latent_qzv"] = mean, variance
+    model.minify_adata()
+    tl.traverse(model.adata, model)
+    expected = full.varm["distaff_traversal"]
+    np.testing.assert_allclose(model.adata.varm["distaff_traversal"], expected, atol=1e-6)

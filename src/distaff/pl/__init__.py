@@ -1,5 +1,6 @@
 """Figures: AnnData slots read, axes returned."""
 
+from distaff.pl.consensus import consensus
 from distaff.pl.correlation import correlation
 from distaff.pl.density import density
 from distaff.pl.disentanglement import disentanglement
@@ -18,6 +19,7 @@ from distaff.pl.traversal import traversal
 from distaff.pl.variance import variance
 
 __all__ = [
+    "consensus",
     "correlation",
     "density",
     "disentanglement",

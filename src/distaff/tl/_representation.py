@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-__all__ = ["inactive_factors", "representation", "store"]
+__all__ = ["inactive_factors", "model_latent", "representation", "store"]
+
+
+def model_latent(adata: AnnData, model: Any) -> NDArray[np.float32]:
+    """Return the latent of a model for these cells, (cells, factors), finite."""
+    if not hasattr(model, "get_latent_representation"):
+        raise error("model must have get_latent_representation()", got=type(model).__name__, kind=TypeError)
+    Z = np.asarray(model.get_latent_representation(adata), dtype=np.float32)
+    if not np.isfinite(Z).all():
+        cell = adata.obs_names[int(np.argwhere(~np.isfinite(Z))[0, 0])]
+        raise error("The latent must be finite", got=f"a missing or infinite value for cell {cell!r}")
+    return Z
 
 
 def representation(adata: AnnData, *, key: str, use_rep: str | None) -> tuple[pd.DataFrame, str]:

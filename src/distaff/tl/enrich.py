@@ -13,7 +13,7 @@ from scipy.stats import false_discovery_control
 from distaff._checks import check_choice, check_int, error, listing
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.tl._enrichment_tests import linear_test, moment_test, slopes
-from distaff.tl._representation import inactive_factors, store
+from distaff.tl._representation import factor_table, inactive_factors, store
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -109,6 +109,10 @@ def enrich(
     check_int("min_genes", min_genes, minimum=1)
     slot = Slots(key).loadings if use_loadings is None else use_loadings
     loadings = _read(adata, slot, "use_loadings", "Run tl.loadings first, or name another")
+    known = factor_table(adata, Slots(key))
+    named = isinstance(adata.varm[slot], pd.DataFrame) or use_loadings is not None
+    if known is not None and not named and len(known) == loadings.shape[1]:
+        loadings = loadings.set_axis(known.index.astype(str), axis=1)  # an array has no names of its own
     sets = _read(adata, set_key, "set_key", "Run pp.gene_sets first, or name another")
     if adata.n_vars < MIN_TESTED:
         raise error(f"Loadings must be of {MIN_TESTED} genes or more", got=adata.n_vars)

@@ -13,13 +13,12 @@ from distaff._keys import DEFAULT_KEY, Slots
 from distaff.metrics import variance_explained
 from distaff.metrics._contract import constant_columns
 from distaff.tl import _factor_table, _representation
+from distaff.tl._stale import BASIC
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 __all__ = ["factors"]
-
-BASIC = ["kind", "active", "kl"]  # what tl.latent writes
 
 
 def factors(
@@ -67,7 +66,8 @@ def factors(
     and where there are loadings
 
     - ``l2_norm``: of the loadings as they are
-    - ``n_genes``: genes whose loading is not 0
+    - ``n_genes``: genes whose loading is not 0; for :class:`~distaff.model.FSCLVM`, whose loadings never are,
+      genes that belong to the factor with a probability above 0.5
     - ``top_genes``: names of up to ``n_top`` genes with the largest loadings in this direction, by ", "
 
     Raises
@@ -99,7 +99,7 @@ def factors(
     if stored is not None and list(stored.index.astype(str)) != list(Z.columns):
         stored = None  # of a latent with another number of factors
     table = _basic(adata, model, Z, stored)
-    L = _loadings(adata, model, slots)
+    L = _loadings(adata, model, slots, table.index)
     if L is not None:
         if stored is None and model is None and not isinstance(adata.obsm[slots.latent], pd.DataFrame):
             table.index = _better_names(table.index, L.columns)
@@ -113,8 +113,9 @@ def factors(
     if L is not None:
         loadings = L.to_numpy(dtype=np.float64)
         table["l2_norm"] = np.linalg.norm(loadings, axis=0)
-        table["n_genes"] = (loadings != 0).sum(axis=0)
-        table["direction"] = _directions(model, stored, table, loadings, values)
+        known = model.get_terms() if hasattr(model, "get_terms") else stored if model is None else None
+        table["n_genes"] = _gene_numbers(known, table, loadings)
+        table["direction"] = _directions(known, table, loadings, values)
         table["top_genes"] = _top_genes(L, table["direction"].to_numpy(), n_top)
     else:
         table["direction"] = 1
@@ -148,8 +149,8 @@ def _check_model(model: Any, Z: pd.DataFrame) -> None:
         )
 
 
-def _loadings(adata: AnnData, model: Any, slots: Slots) -> pd.DataFrame | None:
-    """(genes, factors) of the model, else of the slot; None without any."""
+def _loadings(adata: AnnData, model: Any, slots: Slots, factors: pd.Index) -> pd.DataFrame | None:
+    """(genes, factors) of the model, else of the slot, where an array has no names; None without any."""
     if hasattr(model, "get_loadings") and getattr(model, "has_loadings", True):
         return model.get_loadings().rename(columns=str)
     if model is not None or slots.loadings not in adata.varm:
@@ -158,7 +159,8 @@ def _loadings(adata: AnnData, model: Any, slots: Slots) -> pd.DataFrame | None:
     if isinstance(stored, pd.DataFrame):
         return stored.rename(columns=str)
     names = [f"Factor {i + 1}" for i in range(stored.shape[1])]
-    return pd.DataFrame(np.asarray(stored), index=adata.var_names, columns=names)
+    columns = factors if len(factors) == len(names) else names
+    return pd.DataFrame(np.asarray(stored), index=adata.var_names, columns=columns)
 
 
 def _better_names(names: pd.Index, columns: pd.Index) -> pd.Index:
@@ -180,23 +182,30 @@ def _ranks(share: NDArray[np.float64], active: NDArray[np.bool_]) -> NDArray[np.
     return ranks
 
 
+def _gene_numbers(
+    known: pd.DataFrame | None, table: pd.DataFrame, loadings: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """(factors,) genes of each factor: those that the model counts beside gene sets, else loadings not 0."""
+    counted = (loadings != 0).sum(axis=0)
+    if known is None or "n_genes" not in known:
+        return counted
+    return np.where(table["kind"] == "latent", counted, known["n_genes"].to_numpy())
+
+
 def _directions(
-    model: Any,
-    stored: pd.DataFrame | None,
+    known: pd.DataFrame | None,
     table: pd.DataFrame,
     loadings: NDArray[np.float64],
     Z: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """(factors,) 1 or -1, see :func:`factors`."""
+    """(factors,) 1 or -1, see :func:`factors`; ``known`` says it of gene sets."""
     skew = ((loadings - loadings.mean(axis=0)) ** 3).sum(axis=0)
     fixed = bool((loadings >= 0).all() or (Z >= 0).all())
     direction = np.ones(len(table), dtype=np.int64) if fixed else np.where(skew < 0, -1, 1)
-    annotated = (table["kind"] == "annotated").to_numpy()
     # which genes are in a set, the slots do not tell: without the model its earlier answer stands
-    known = model.get_terms() if hasattr(model, "get_terms") else stored if model is None else None
     if known is None or "direction" not in known:
         return direction
-    return np.where(annotated, known["direction"].to_numpy(), direction)
+    return np.where(table["kind"] == "annotated", known["direction"].to_numpy(), direction)
 
 
 def _top_genes(L: pd.DataFrame, direction: NDArray[np.int64], n: int) -> list[str]:

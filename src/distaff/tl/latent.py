@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from distaff._checks import error
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.tl._factor_table import factor_table
+from distaff.tl._names import model_names, same_factors, stored_names
+from distaff.tl._representation import factor_table as stored_table
+from distaff.tl._representation import model_latent
+from distaff.tl._stale import BASIC, drop_of_latent
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from numpy.typing import NDArray
 
 __all__ = ["latent"]
 
@@ -50,7 +54,12 @@ def latent(adata: AnnData, model: Any, *, key: str = DEFAULT_KEY, copy: bool = F
       linear; ``kl``, its mean KL in nats a cell, NaN where there is none. Left out for a model of others
       whose latent has no standard normal prior.
 
-    and removes scores, tests, clusters, UMAP and t-SNE of another latent under the same key.
+    - ``uns["{key}"]["model_names"]``: array (factors,), what the model calls its factors
+
+    Names that :func:`~distaff.tl.rename_factors` gave stay if the factors are the same: those of a model of
+    the same class with the same factors, each correlated by 0.99 or more with the one stored. Else all names
+    are the model's. Scores, tests, clusters, UMAP and t-SNE of another latent under the same key are removed,
+    and so are loadings that are not the model's.
 
     Raises
     ------
@@ -70,42 +79,62 @@ def latent(adata: AnnData, model: Any, *, key: str = DEFAULT_KEY, copy: bool = F
     >>> adata.obsm["X_distaff"].shape
     (100, 4)
     """
-    if not hasattr(model, "get_latent_representation"):
-        raise error("model must have get_latent_representation()", got=type(model).__name__, kind=TypeError)
     adata = adata.copy() if copy else adata
     slots = Slots(key)
-    Z = np.asarray(model.get_latent_representation(adata), dtype=np.float32)
-    if not np.isfinite(Z).all():
-        cell = adata.obs_names[int(np.argwhere(~np.isfinite(Z))[0, 0])]
-        raise error("The latent must be finite", got=f"a missing or infinite value for cell {cell!r}")
-    _drop_stale(adata, slots, Z)
+    Z = model_latent(adata, model)
+    old = adata.obsm.get(slots.latent)
+    names = stored_names(adata, model, slots, Z.shape[1]) if same_factors(old, Z) else None
+    unchanged = names is not None and np.array_equal(np.asarray(old), Z)
+    table = _table(adata, model, slots, Z, names)
+    if old is not None and not unchanged:
+        drop_of_latent(adata, slots)
+    own = model_names(model, Z.shape[1])
+    names = own if names is None or table is None else names
+    if old is not None:
+        _settle_loadings(adata, model, slots, names)
     adata.obsm[slots.latent] = Z
     if getattr(model, "has_gate", False):
         adata.obsm[slots.inclusion] = model.get_inclusion_probability(adata)
-    entry = {**adata.uns.get(slots.uns, {}), slots.params: _params(model), **_history(model)}
+    entry = {**adata.uns.get(slots.uns, {}), slots.params: _params(model), **_history(model, names)}
+    entry[slots.model_names] = np.array(own, dtype=str)
     entry.pop(slots.factors, None)
-    table = factor_table(model, adata, Z)
     adata.uns[slots.uns] = entry if table is None else {**entry, slots.factors: table}
     return adata if copy else None
 
 
-def _drop_stale(adata: AnnData, slots: Slots, Z: np.ndarray) -> None:
-    """Remove what was computed from another latent under the same key: it would pass for this one's."""
-    old = adata.obsm.get(slots.latent)
-    if old is None or np.array_equal(np.asarray(old), Z):
+def _table(
+    adata: AnnData, model: Any, slots: Slots, Z: NDArray[np.float32], names: list[str] | None
+) -> pd.DataFrame | None:
+    """Table of the factors, under the names that they have."""
+    table = factor_table(model, adata, Z)
+    if names is None:
+        return table
+    if table is not None:
+        return table.set_axis(names)
+    stored = stored_table(adata, slots)
+    return stored[BASIC] if stored is not None and set(BASIC) <= set(stored) else None
+
+
+def _settle_loadings(adata: AnnData, model: Any, slots: Slots, names: list[str]) -> None:
+    """Give loadings of this model the names of its factors, and remove those of another."""
+    stored = adata.varm.get(slots.loadings)
+    if stored is None:
         return
-    for name in (slots.umap, slots.tsne, slots.inclusion):
-        if name in adata.obsm:
-            del adata.obsm[name]
-    adata.varm.pop(slots.traversal, None)
-    for name in (
-        Slots.disentanglement,
-        Slots.cluster_agreement,
-        Slots.rank_factors,
-        Slots.enrich,
-        Slots.traversed,
-    ):
-        adata.uns.get(slots.uns, {}).pop(name, None)
+    if _are_of(stored, model, adata.var_names):
+        adata.varm[slots.loadings] = stored.set_axis(names, axis=1)
+    else:
+        del adata.varm[slots.loadings]
+
+
+def _are_of(stored: Any, model: Any, genes: pd.Index) -> bool:
+    """Whether the loadings are those of the model, centred or not."""
+    if not hasattr(model, "get_loadings") or not getattr(model, "has_loadings", True):
+        return False
+    own = model.get_loadings().reindex(genes)
+    if not isinstance(stored, pd.DataFrame) or stored.shape != own.shape:
+        return False
+    L, other = (table.to_numpy(dtype=np.float64) for table in (own, stored))
+    return np.allclose(L - L.mean(axis=0), other - other.mean(axis=0), atol=1e-5)
 
 
 def _params(model: Any) -> dict[str, Any]:
@@ -125,13 +154,14 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) else str(value)
 
 
-def _history(model: Any) -> dict[str, pd.DataFrame]:
-    """One table for all curves; another for the KL of each dimension."""
+def _history(model: Any, names: list[str]) -> dict[str, pd.DataFrame]:
+    """One table for all curves; another for the KL of each dimension, if it is one of each factor by name."""
     history = getattr(model, "history", None) or {}
     curves = {name: curve.iloc[:, 0] for name, curve in history.items() if name not in TABLES}
     tables = {}
     if curves:
         tables[Slots.history] = pd.DataFrame(curves).astype(float).rename_axis("epoch")
     if TABLES[0] in history:
-        tables[Slots.kl_per_dimension] = history[TABLES[0]].astype(float).rename_axis("epoch")
+        kl = history[TABLES[0]].astype(float).rename_axis("epoch")
+        tables[Slots.kl_per_dimension] = kl.set_axis(names, axis=1) if kl.shape[1] == len(names) else kl
     return tables

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from distaff._checks import error, listing
 from distaff._keys import DEFAULT_KEY, Slots
+from distaff.tl._names import model_names, stored_names
+from distaff.tl._stale import drop_of_loadings
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -35,7 +38,12 @@ def loadings(
 
     Returns
     -------
-    None, or the copy. Writes ``varm["{key}_loadings"]``: DataFrame (genes, factors).
+    None, or the copy. Writes ``varm["{key}_loadings"]``: DataFrame (genes, factors). Columns are called as
+    the factors in ``uns["{key}"]["factors"]`` where :func:`~distaff.tl.latent` has written that table for a
+    model of this class with these factors, else as the model calls them ("Factor 1", ... for others).
+
+    Other loadings in that slot take with them what was computed from them: ``uns["{key}"]["enrich"]``, and
+    all columns of ``uns["{key}"]["factors"]`` but ``kind``, ``active`` and ``kl``.
 
     Raises
     ------
@@ -55,8 +63,13 @@ def loadings(
     >>> list(adata.varm["distaff_loadings"])
     ['Factor 1', 'Factor 2', 'Factor 3', 'Factor 4']
     """
-    if not hasattr(model, "get_loadings"):
-        raise error("model must have get_loadings()", got=type(model).__name__, kind=TypeError)
+    if not hasattr(model, "get_loadings") or not getattr(model, "has_loadings", True):
+        raise error(
+            "model must have loadings: a linear decoder and get_loadings()",
+            got=type(model).__name__,
+            fix="For any other decoder tl.traverse(adata, model) tells what a factor does to each gene.",
+            kind=TypeError,
+        )
     table: pd.DataFrame = model.get_loadings()
     missing = adata.var_names.difference(table.index, sort=False)
     if len(missing):
@@ -65,6 +78,12 @@ def loadings(
         )
     table = table - table.mean() if centered else table
     adata = adata.copy() if copy else adata
-    own = table.loc[adata.var_names]
-    adata.varm[Slots(key).loadings] = own.set_axis(adata.var_names).rename(columns=str)
+    slots = Slots(key)
+    n = table.shape[1]
+    names = stored_names(adata, model, slots, n) or model_names(model, n)
+    own = table.loc[adata.var_names].set_axis(adata.var_names).set_axis(names, axis=1)
+    old = adata.varm.get(slots.loadings)
+    if old is not None and not np.array_equal(np.asarray(old), own.to_numpy()):
+        drop_of_loadings(adata, slots)
+    adata.varm[slots.loadings] = own
     return adata if copy else None

@@ -39,8 +39,15 @@ def rank_factors(
 
     Cells of one donor are alike, so that a test that counts each as a replicate finds differences between
     any two sets of donors :cite:p:`Squair21`. With ``sample_key`` the replicates are means of each sample
-    over its cells, and the test is calibrated: paired if all samples have cells on both sides, else Welch's.
-    Without it the replicates are cells, and the p-values hold for these samples only.
+    over its cells, and the test is calibrated. Without it the replicates are cells, and the p-values hold for
+    these samples only.
+
+    Samples with cells on both sides are pairs. With two of them or more the test is one of their differences
+    ("paired"), joined by Welch's for the other samples if there are two or more on each side ("mixed"
+    :cite:p:`Derrick17`), else the other samples are left out of it. With fewer pairs it is Welch's of all
+    samples ("welch"), for which one on both sides counts as two. Where a side has fewer than ten samples
+    besides the pairs, Welch's test must be confirmed by Student's: with two or three beside many it finds too
+    much by itself.
 
     The effect size is the difference of the means over the standard deviation of the cells within the two
     sides. The Bayes factor is that of expiMap :cite:p:`Lotfollahi23`, :math:`\log p / (1 - p)` in nats with
@@ -72,10 +79,11 @@ def rank_factors(
     - ``"table"``: DataFrame, one row a group and factor, the smallest p-value of a group first: ``group``,
       ``factor``, ``effect`` with its 95 % interval ``lower`` and ``upper``, ``statistic`` (t), ``p_value``,
       ``q_value`` (Benjamini and Hochberg :cite:p:`Benjamini95`, over the whole table), ``log_bayes_factor``
-      (nats), ``mean`` and ``mean_reference`` over replicates, ``positive`` and ``positive_reference``, the
-      shares of cells with a value above 0
-    - ``"groups"``: DataFrame (groups, columns): ``n_cells``, ``n_cells_reference``, ``n_samples`` and
-      ``n_samples_reference`` (0 without ``sample_key``), ``test`` ("paired", "welch", "none")
+      (nats), ``mean`` and ``mean_reference`` of all replicates, ``positive``, ``positive_reference``,
+      the shares of cells with a value above 0
+    - ``"groups"``: DataFrame (groups, columns): ``n_cells``, ``n_cells_reference``, ``n_samples``,
+      ``n_samples_reference`` and ``n_pairs`` (0 without ``sample_key``), ``test`` ("paired", "mixed",
+      "welch", "none")
     - ``"params"``: arguments, number of cells left out
 
     Factors that do not vary, and those that ``uns["{key}"]["factors"]`` says are not active, are not tested:
@@ -171,7 +179,7 @@ def _table(
     table = pd.DataFrame({"group": name, "factor": factors.astype(str)})
     for column in TESTED[:-1]:
         table[column] = np.nan
-    if contrast.testable:
+    if contrast.test != "none":
         test, spread = compare(contrast), _spread(group, reference)
         for column, values in (("effect", test.difference), ("lower", test.lower), ("upper", test.upper)):
             # no variation within the sides: neither a test nor a scale
@@ -196,13 +204,13 @@ def _describe(
     inside: NDArray[np.bool_], outside: NDArray[np.bool_], contrast: Contrast, samples: pd.Series | None
 ) -> dict[str, int | str]:
     counted = samples is not None
-    kind = "paired" if contrast.paired else "welch"
     return {
         "n_cells": int(inside.sum()),
         "n_cells_reference": int(outside.sum()),
         "n_samples": len(contrast.group) if counted else 0,
         "n_samples_reference": len(contrast.reference) if counted else 0,
-        "test": kind if contrast.testable else "none",
+        "n_pairs": contrast.n_pairs,
+        "test": contrast.test,
     }
 
 

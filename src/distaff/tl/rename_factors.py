@@ -24,8 +24,8 @@ def rename_factors(
 ) -> AnnData | None:
     """Give factors other names, such as those of the programs they turned out to be.
 
-    The model keeps its own names: :func:`~distaff.tl.latent` and :func:`~distaff.tl.loadings` write them
-    again, so rename after both.
+    The model keeps its own names. :func:`~distaff.tl.latent`, :func:`~distaff.tl.loadings` and
+    :func:`~distaff.tl.traverse` of the same model take those in ``adata``.
 
     Parameters
     ----------
@@ -48,6 +48,7 @@ def rename_factors(
     - ``uns["{key}"]["disentanglement"]``: dimensions, where that latent was scored
     - ``uns["{key}"]["rank_factors"]``, ``uns["{key}"]["enrich"]``, ``uns["{key}"]["traversal"]`` and
       ``varm["{key}_traversal"]``: factors, where they are of that latent and those loadings
+    - ``uns["{key}"]["consensus"]`` and ``uns["{key}"]["consensus_members"]``: consensus factors
 
     Raises
     ------
@@ -90,7 +91,7 @@ def rename_factors(
     scores = entry.get(Slots.disentanglement)
     if isinstance(scores, Mapping) and scores.get("params", {}).get("use_rep") == slots.latent:
         entry[Slots.disentanglement] = _renamed_scores(scores, changed)
-    entry = {**entry, **_renamed_tests(entry, slots, changed)}
+    entry = {**entry, **_renamed_tests(entry, slots, changed), **_renamed_consensus(entry, changed)}
     stored = (("varm", slots.loadings), ("varm", slots.traversal), ("obsm", slots.latent))
     tables = {
         (axis, slot): _renamed(getattr(adata, axis)[slot], old, new, slot)
@@ -156,6 +157,18 @@ def _renamed_tests(entry: Mapping[str, Any], slots: Slots, changed: dict[str, st
         ends = entry[Slots.traversed]["range"].rename(index=changed)
         result[Slots.traversed] = {**entry[Slots.traversed], "range": ends}
     return result
+
+
+def _renamed_consensus(entry: Mapping[str, Any], changed: dict[str, str]) -> dict[str, Any]:
+    """Tables of the consensus with the new names; members keep those of their run."""
+    if Slots.consensus not in entry:
+        return {}
+    members = entry[Slots.consensus_members]
+    names = [changed.get(name, name) for name in members["consensus"]]
+    return {
+        Slots.consensus: entry[Slots.consensus].rename(index=changed),
+        Slots.consensus_members: members.assign(consensus=names),
+    }
 
 
 def _renamed_scores(scores: Mapping[str, Any], changed: dict[str, str]) -> dict[str, Any]:

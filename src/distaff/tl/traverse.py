@@ -10,6 +10,7 @@ import pandas as pd
 from distaff._checks import check_int, check_number, error
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.model._traversal import mean_effects
+from distaff.tl._names import model_names, stored_names
 from distaff.tl._representation import store
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def traverse(
     Parameters
     ----------
     adata
-        Cells with the genes of the model.
+        Cells with the genes of the model; minified if the model's data are.
     model
         Trained model of distaff with a decoder, or one of scvi-tools built like
         :class:`scvi.model.SCVI`: so are :class:`scvi.model.LinearSCVI` and ``scvi.external.DRVI``.
@@ -104,8 +105,8 @@ def traverse(
     if n_cells is not None and check_int("n_cells", n_cells, minimum=1) < own.n_obs:
         cells = np.sort(np.random.default_rng(random_state).choice(own.n_obs, n_cells, replace=False))
     effects = mean_effects(model, own, Z, bounds, cells=cells, batch_size=batch_size)
-    names = getattr(model, "factor_names", [f"Factor {i + 1}" for i in range(Z.shape[1])])
     slots = Slots(key)
+    names = stored_names(adata, model, slots, Z.shape[1]) or model_names(model, Z.shape[1])
     adata.varm[slots.traversal] = pd.DataFrame(effects, index=adata.var_names, columns=names)
     ends = pd.DataFrame(bounds.T, index=pd.Index(names), columns=["low", "high"])
     params = {"percentiles": [low, high], "n_cells": len(cells), "random_state": random_state}
