@@ -48,6 +48,11 @@ class Slots:
         return f"X_{self.key}_umap"
 
     @property
+    def tsne(self) -> str:
+        """``obsm``: (cells, 2 or 3) t-SNE of the latent."""
+        return f"X_{self.key}_tsne"
+
+    @property
     def uns(self) -> str:
         """``uns``: dict that holds all that belongs to the model as a whole."""
         return self.key
