@@ -37,7 +37,7 @@ def fractions(
     """Whole numbers from 0 at ``low`` to the largest of ``dtype`` at ``high``; 0 where these agree."""
     start, end = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
     span = end - start
-    share = np.clip((values - start) / np.where(span > 0, span, 1.0), 0.0, 1.0)
+    share = np.clip((values - start) / np.where(span > 0, span, np.inf), 0.0, 1.0)
     return np.round(share * np.iinfo(dtype).max).astype(dtype)
 
 
