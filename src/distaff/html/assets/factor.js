@@ -86,7 +86,9 @@ function factorArticle(i, step) {
       FACTORS.l2_norm && ["norm of the loadings", fmt(measure("l2_norm", i)), TEXTS.hints.l2_norm],
       FACTORS.n_genes && ["genes with a loading", whole(measure("n_genes", i)), TEXTS.hints.n_genes],
       FACTORS.direction && ["direction", turned ? "turned (× −1)" : "as trained", TEXTS.hints.turned]]) : absent("Rank, variance and direction are", "factors"),
-    h("div", { class: "grid" }, panel("Cells", { note: cellsNote() }, cellPlot(i)), genePanel(i), distributionPanel(i), contrastPanel(i), setsPanel(i), knownPanel(i)));
+    h("div", { class: "spread" },
+      h("div", {}, panel("Cells", { note: cellsNote() }, cellPlot(i)), distributionPanel(i), contrastPanel(i)),
+      h("div", { class: "pair" }, h("div", {}, genePanel(i), knownPanel(i)), h("div", {}, setsPanel(i)))));
 }
 
 /** List and article; `show(i)` changes both without building the list again. */

@@ -36,7 +36,7 @@ function modelPanel() {
   if (!DATA.run) return panel("Model", {}, absent("What was run is", "run"));
   const rows = [...DATA.run.params, ...DATA.run.versions.map(([name, value]) => [name.replace(/_version$/, "").replace("_", "-"), value])];
   return panel(DATA.run.model || "Model", {}, h("div", { class: "scroll short", tabindex: "0", role: "region", "aria-label": "Parameters" },
-    h("table", { class: "plain" }, h("tbody", {}, rows.map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, value)))))));
+    h("table", { class: "plain" }, h("tbody", {}, rows.map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, breakable(name)), h("td", {}, value)))))));
 }
 
 function overviewSection() {
