@@ -14,7 +14,7 @@ import distaff as ds
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parents[1] / "benchmarks"))
 
-from _data import DATA, kang, one_thread
+from _data import DATA, kang, one_thread  # noqa: E402
 
 SHOWN = "Factor 3"
 SIZE = {"width": 1400, "height": 1120, "deviceScaleFactor": 1, "mobile": False}
