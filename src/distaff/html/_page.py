@@ -39,7 +39,7 @@ SCRIPTS = (
     "tables",
     "app",
 )
-STYLES = ("page", "parts")
+STYLES = ("parts", "page")
 
 
 def page(data: dict[str, Any]) -> str:

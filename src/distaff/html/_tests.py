@@ -19,6 +19,7 @@ __all__ = ["enriched_sets", "ranked_groups"]
 
 MAX_ROWS = 20_000  # of the table of groups
 MAX_SETS = 12  # of a factor
+STATISTIC = {"moments": "z", "ulm": "t"}  # what the statistic of each method is
 
 
 def ranked_groups(adata: AnnData, key: str, factors: Factors) -> dict[str, Any] | None:
@@ -42,7 +43,6 @@ def ranked_groups(adata: AnnData, key: str, factors: Factors) -> dict[str, Any] 
         "effect": numbers(table["effect"] * turn),
         "lower": numbers(np.fmin(lower, upper)),
         "upper": numbers(np.fmax(lower, upper)),
-        "p": numbers(table["p_value"]),
         "q": numbers(table["q_value"]),
         "bayes": numbers(table["log_bayes_factor"] * turn),
     }
@@ -69,8 +69,7 @@ def enriched_sets(adata: AnnData, key: str, factors: Factors) -> dict[str, Any] 
     codes, sets = pd.factorize(table["gene_set"].astype(str))
     return {
         "sets": list(sets),
-        "source": source,
-        "method": str(entry["params"]["method"]),
+        "called": STATISTIC.get(str(entry["params"]["method"]), "statistic"),
         "n_tested": n_tested,
         "n_shown": MAX_SETS,
         "n_significant": significant.reindex(range(len(factors.names)), fill_value=0).tolist(),

@@ -19,7 +19,7 @@ function setsPanel(i) {
   if (!rows.length) return panel("Gene sets", {}, h("p", { class: "none" }, "Not tested: inactive, or no difference between genes."));
   const { statistic, q: qs, n_genes: sizes, n_significant: found, n_tested: tested } = DATA.enriched;
   return panel("Gene sets", { note: `${whole(found[i])} of ${whole(tested)} sets with q < 0.05; the ${rows.length} strongest are shown. ${TEXTS.notes.enriched}` },
-    h("table", { class: "plain sets" }, h("thead", {}, h("tr", {}, ["set", "z", "q", "genes"].map((title, k) => h("th", { scope: "col", class: k ? "num" : "" }, title)))),
+    h("table", { class: "plain sets" }, h("thead", {}, h("tr", {}, ["set", DATA.enriched.called, "q", "genes"].map((title, k) => h("th", { scope: "col", class: k ? "num" : "" }, title)))),
       h("tbody", {}, rows.map((row) => h("tr", { class: qs[row] < 0.05 ? "" : "dim" }, h("td", {}, arrow(statistic[row]), setName(row)),
         h("td", { class: "num" }, fmt(statistic[row])), h("td", { class: "num" }, q(qs[row])), h("td", { class: "num" }, whole(sizes[row])))))));
 }

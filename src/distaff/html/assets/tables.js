@@ -27,7 +27,7 @@ function setsSection() {
   const columns = [
     { title: "factor", value: (row) => FACTORS.names[factor[row]], cell: (row) => factorLink(factor[row]), kind: "name" },
     { title: "gene set", value: (row) => readable(sets[set[row]]), cell: (row) => h("span", {}, arrow(statistic[row]), readable(sets[set[row]])), kind: "set" },
-    { title: "z", value: (row) => statistic[row], numeric: true, descending: true, hint: TEXTS.hints.z },
+    { title: DATA.enriched.called, value: (row) => statistic[row], numeric: true, descending: true, hint: TEXTS.hints.z },
     { title: "q", value: (row) => qs[row], cell: (row) => q(qs[row]), numeric: true, hint: TEXTS.hints.q },
     { title: "genes", value: (row) => sizes[row], numeric: true, descending: true },
   ];
