@@ -78,6 +78,7 @@ nitpick_ignore_regex = [
 
 def show_public_paths() -> None:
     """Let public objects say that they live where users import them from, not in their private file."""
+    import_module("distaff").report.__module__ = "distaff"
     for name in PUBLIC_MODULES:
         module = import_module(f"distaff.{name}")
         for public in getattr(module, "__all__", ()):

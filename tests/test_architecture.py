@@ -26,6 +26,7 @@ ROOMS: dict[str, set[str]] = {
     "pp": set(),
     "tl": {"model", "metrics", "pp"},
     "pl": set(),
+    "html": {"pl"},
     "hub": {"model", "metrics", "datasets", "pp", "tl", "pl"},
     "cli": {
         "model",
@@ -34,6 +35,7 @@ ROOMS: dict[str, set[str]] = {
         "pp",
         "tl",
         "pl",
+        "html",
         "hub",
         "the whole package",
     },  # a user like others
@@ -63,6 +65,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "datasets": DEEP_LEARNING | {"scanpy"},
     "pp": DEEP_LEARNING,
     "pl": DEEP_LEARNING,
+    "html": DEEP_LEARNING | {"matplotlib", "scanpy"},
 }
 
 # Third parties that are the only ones a room may import.

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import distaff as ds
+
 DOCS = Path(__file__).parents[1] / "docs"
 N_CELLS = 600
 
@@ -63,6 +65,25 @@ def test_page_on_models(make_adata) -> None:
     assert len(run(programs, names)) == 20
     run(new_cells, names)
     assert names["mapped"].is_trained
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the source distribution has no docs")
+def test_page_on_the_report(make_adata, tmp_path, monkeypatch) -> None:
+    adata = make_adata(600, 60, covariates=True)
+    adata.obs["condition"] = pd.Categorical(np.where(np.arange(600) // 4 % 2, "stim", "ctrl"))
+    adata.obs["cell_type"] = adata.obs["label"]
+    ds.pp.gene_sets(adata, {"A": adata.var_names[:12], "B": adata.var_names[12:30]})
+    ds.model.LinearVAE.setup_anndata(adata)
+    model = ds.model.LinearVAE(adata, n_latent=3)
+    model.train(2, seed=0, accelerator="cpu", enable_progress_bar=False)
+    monkeypatch.chdir(tmp_path)
+    write, rename = python_blocks(DOCS / "report.md")
+    names = {"ds": ds, "adata": adata, "model": model}
+    run(write, names)
+    assert "interferon response" not in Path("report.html").read_text(encoding="utf-8")
+    run(rename, names)
+    assert "interferon response" in Path("report.html").read_text(encoding="utf-8")
 
 
 def run(block: str, names: dict) -> object:

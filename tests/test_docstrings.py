@@ -16,7 +16,7 @@ import distaff
 
 # Rooms that users call: all parameters and results must be documented. The other rooms are for readers
 # of the code: there a short docstring is enough, but a "Parameters" section must be right.
-USER_ROOMS = {"datasets", "hub", "metrics", "model", "pl", "pp", "tl"}
+USER_ROOMS = {"datasets", "html", "hub", "metrics", "model", "pl", "pp", "tl"}
 
 SECTION = re.compile(
     r"^(?P<title>[A-Z][A-Za-z ]+)\n-{3,}\n(?P<body>.*?)(?=^[A-Z][A-Za-z ]+\n-{3,}\n|\Z)", re.M | re.S

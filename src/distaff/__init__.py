@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from distaff import datasets, metrics, model, pl, pp, tl
+from distaff.html import report
 
-__all__ = ["datasets", "metrics", "model", "pl", "pp", "tl"]
+__all__ = ["datasets", "metrics", "model", "pl", "pp", "report", "tl"]
 __version__ = version("distaff")

@@ -23,7 +23,7 @@ def test_as_a_process(option, text):
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("command", ["demo", "fit"])
+@pytest.mark.parametrize("command", ["demo", "fit", "report"])
 def test_help_of_commands(command, capsys):
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])

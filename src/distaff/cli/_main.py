@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 import distaff as ds
-from distaff.cli import demo, fit
+from distaff.cli import demo, fit, report
 from distaff.cli._errors import InputError, one_line
 from distaff.cli._quiet import log, quiet
 
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         with _stoppable(), quiet():
-            report = args.run(args)
+            said = args.run(args)
     except InputError as problem:
         return _fail(problem, BAD_INPUT, debug=args.debug)
     except (ds.train.DivergenceError, OSError) as problem:
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if end.code == TERMINATED:
             return _stopped("terminated", TERMINATED)
         raise
-    print(report)
+    print(said)
     return 0
 
 
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"distaff {ds.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, fit):
+    for command in (demo, fit, report):
         command.add_parser(commands)
     return parser
 

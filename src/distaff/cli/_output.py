@@ -14,7 +14,15 @@ from uuid import uuid4
 
 from distaff._checks import error, listing
 
-__all__ = ["RECORD", "check_apart", "check_target", "output_folder", "write_record"]
+__all__ = [
+    "RECORD",
+    "add_to_record",
+    "check_apart",
+    "check_target",
+    "output_folder",
+    "read_record",
+    "write_record",
+]
 
 RECORD = "run.json"  # what was run, and the files it wrote: --overwrite deletes no others
 PACKAGES = ("distaff", "scvi-tools", "torch", "anndata", "scanpy")
@@ -104,6 +112,25 @@ def write_record(folder: Path, command: str, arguments: Mapping[str, Any]) -> No
     (folder / RECORD).write_text(json.dumps(record, indent=2, default=str) + "\n")
 
 
+def read_record(folder: Path) -> dict[str, Any]:
+    """What was run in ``folder``; nothing where its record is missing or is not ours."""
+    try:
+        record = json.loads((folder / RECORD).read_text())
+        return record if "distaff" in record["versions"] and isinstance(record["files"], list) else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def add_to_record(folder: Path, name: str) -> None:
+    """Name a file that a later command wrote into ``folder``, so that --overwrite may replace it too."""
+    record = read_record(folder)
+    if record and name not in record["files"]:
+        record["files"] = sorted([*record["files"], name])
+        partial = _sibling(folder / RECORD, "partial")
+        partial.write_text(json.dumps(record, indent=2) + "\n")
+        partial.replace(folder / RECORD)
+
+
 def _sibling(target: Path, suffix: str) -> Path:
     """Name in the same folder, hence on the same disk: renaming is then one step."""
     return target.with_name(f".{target.name}.{uuid4().hex[:8]}.{suffix}")
@@ -131,12 +158,8 @@ def _files(folder: Path) -> set[str]:
 
 
 def _recorded(folder: Path) -> set[str]:
-    """Files that an earlier run wrote; none where its record is missing or is not ours."""
-    try:
-        record = json.loads((folder / RECORD).read_text())
-        return set(record["files"]) if "distaff" in record["versions"] else set()
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
+    """Files that an earlier run wrote."""
+    return set(read_record(folder).get("files", ()))
 
 
 def _sync(folder: Path) -> None:

@@ -179,6 +179,7 @@ def _store(adata: AnnData, model: Any, args: argparse.Namespace) -> None:
     ds.tl.latent(model.adata, model, key=args.key)
     if args.model in LINEAR:
         ds.tl.loadings(model.adata, model, key=args.key)
+    ds.tl.factors(model.adata, model, key=args.key)
     slots = Slots(args.key)
     for slot in (slots.latent, slots.inclusion):
         if slot in model.adata.obsm:
