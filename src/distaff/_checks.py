@@ -23,6 +23,7 @@ __all__ = [
     "error",
     "factor_order",
     "listing",
+    "modelled_genes",
 ]
 
 MAX_LISTED = 8  # names in a message before it says "and N more"
@@ -114,3 +115,11 @@ def factor_order(columns: Collection[Any], factors: Collection[Any], *, name: st
         f"{name} must have a column for each of the {len(wanted)} factors {listing(wanted)}",
         got=f"{len(columns)}: {listing(columns)}",
     )
+
+
+def modelled_genes(loadings: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the genes (rows) without any value: they were not in the model."""
+    modelled = loadings.notna().any(axis=1).to_numpy()
+    if len(loadings) and not modelled.any():
+        raise error("Loadings must be finite", got="missing values only")
+    return loadings[modelled]

@@ -163,3 +163,22 @@ def test_random_sets_in_real_loadings_are_not_found(data_dir) -> None:
             found[method] += (table_of(adata)["q_value"] < 0.05).any()
     assert found["moments"] / 60 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 60)
     assert found["ulm"] > 30  # the t test does find them
+
+
+def test_genes_that_were_not_modelled_count_as_if_they_were_not_there():
+    rng = np.random.default_rng(3)
+    names = [f"g{i}" for i in range(60)]
+    loadings = pd.DataFrame(rng.normal(size=(60, 2)), index=names, columns=["Factor 1", "Factor 2"])
+    loadings.iloc[45:] = np.nan
+    tables = []
+    for n in (60, 45):
+        adata = anndata.AnnData(np.ones((2, n)), var=pd.DataFrame(index=names[:n]))
+        adata.varm["distaff_loadings"] = loadings[:n]
+        ds.pp.gene_sets(adata, {"A": [*names[:10], *names[50:55]], "B": names[20:30]}, min_genes=5)
+        ds.tl.enrich(adata)
+        tables.append(adata.uns["distaff"]["enrich"]["table"])
+    pd.testing.assert_frame_equal(*tables)
+    loadings.iloc[3, 1] = np.nan
+    adata.varm["distaff_loadings"] = loadings[:45]
+    with pytest.raises(ValueError, match="must be finite, got another value for gene 'g3'"):
+        ds.tl.enrich(adata)

@@ -235,5 +235,17 @@ def test_bad_input(by_hand, adata):
     with pytest.raises(ValueError, match=r"adata.varm\['own_loadings'\] must have a column .* 'A', 'B'"):
         ds.tl.factors(by_hand, key="own")
     by_hand.varm["own_loadings"] = np.full((20, 4), np.nan)
-    with pytest.raises(ValueError, match="loadings must be finite"):
+    with pytest.raises(ValueError, match="Loadings must be finite, got missing values only"):
         ds.tl.factors(by_hand, key="own")
+
+
+def test_genes_that_were_not_modelled_are_left_out():
+    rng = np.random.default_rng(0)
+    adata = anndata.AnnData(np.ones((30, 8)))
+    adata.obsm["X_pca"] = rng.normal(size=(30, 2))
+    loadings = rng.normal(size=(8, 2))
+    adata.varm["pca_loadings"] = np.where(np.arange(8)[:, None] < 6, loadings, np.nan)
+    ds.tl.factors(adata, key="pca")
+    table = adata.uns["pca"]["factors"]
+    assert table["n_genes"].tolist() == [6, 6]
+    assert np.isfinite(table["variance_explained"]).all()

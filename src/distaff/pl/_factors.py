@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from distaff._checks import check_int, error, factor_order, listing
+from distaff._checks import check_int, error, factor_order, listing, modelled_genes
 from distaff._keys import Slots
 from distaff.pl._read import read_entry
 
@@ -110,7 +110,7 @@ def read_loadings(adata: AnnData, key: str, table: pd.DataFrame) -> pd.DataFrame
     elif values.shape[1] != len(table):
         raise error(f"adata.varm[{slot!r}] must have {len(table)} columns", got=values.shape[1])
     turned = values * table["direction"].to_numpy()
-    return pd.DataFrame(turned + 0.0, index=adata.var_names, columns=table.index)  # no -0.0
+    return modelled_genes(pd.DataFrame(turned + 0.0, index=adata.var_names, columns=table.index))  # no -0.0
 
 
 def centered(L: pd.DataFrame) -> pd.DataFrame:

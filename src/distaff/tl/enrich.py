@@ -76,7 +76,8 @@ def enrich(
       first set with the same genes and weights, if it is not this one: the two count as one test)
     - ``"params"``: arguments
 
-    Sets with fewer genes, factors without any difference between genes, and those that
+    Genes without any loading (NaN) were not in the model and count as if they were not there. Sets with fewer
+    genes, factors without any difference between genes, and those that
     ``uns["{key}"]["factors"]`` says are not active, are not tested: NaN. Sets within another one are tested
     like others; ``uns["{set_key}"]["coverage"]`` tells which they are.
 
@@ -108,14 +109,18 @@ def enrich(
     check_choice("method", method, METHODS)
     check_int("min_genes", min_genes, minimum=1)
     slot = Slots(key).loadings if use_loadings is None else use_loadings
-    loadings = _read(adata, slot, "use_loadings", "Run tl.loadings first, or name another")
+    loadings = _read(adata, slot, "use_loadings", "Run tl.loadings first, or name another", "Factor")
     known = factor_table(adata, Slots(key))
     named = isinstance(adata.varm[slot], pd.DataFrame) or use_loadings is not None
     if known is not None and not named and len(known) == loadings.shape[1]:
         loadings = loadings.set_axis(known.index.astype(str), axis=1)  # an array has no names of its own
-    sets = _read(adata, set_key, "set_key", "Run pp.gene_sets first, or name another")
-    if adata.n_vars < MIN_TESTED:
-        raise error(f"Loadings must be of {MIN_TESTED} genes or more", got=adata.n_vars)
+    sets = _read(adata, set_key, "set_key", "Run pp.gene_sets first, or name another", "Set")
+    modelled = loadings.notna().any(axis=1).to_numpy()
+    loadings, sets = loadings[modelled], sets[modelled]
+    _check_finite(loadings, slot)
+    _check_finite(sets, set_key)
+    if len(loadings) < MIN_TESTED:
+        raise error(f"Loadings must be of {MIN_TESTED} genes or more", got=len(loadings))
     profiles, weights = loadings.to_numpy(), sparse.csc_matrix(sets.to_numpy())
     n_genes, same_as = np.diff(weights.indptr), _same_as(weights)
     effect = slopes(profiles, weights)
@@ -142,8 +147,8 @@ def enrich(
     return adata if copy else None
 
 
-def _read(adata: AnnData, slot: str, argument: str, fix: str) -> pd.DataFrame:
-    """Return a table of ``varm`` as finite numbers."""
+def _read(adata: AnnData, slot: str, argument: str, fix: str, word: str) -> pd.DataFrame:
+    """Return a table of ``varm`` as numbers."""
     if slot not in adata.varm:
         have = listing(list(adata.varm)) or "none"
         raise error(
@@ -154,12 +159,15 @@ def _read(adata: AnnData, slot: str, argument: str, fix: str) -> pd.DataFrame:
         )
     stored = adata.varm[slot]
     values = np.asarray(stored.toarray() if sparse.issparse(stored) else stored, dtype=np.float64)
-    if not np.isfinite(values).all():
-        gene = adata.var_names[int(np.argwhere(~np.isfinite(values))[0, 0])]
-        raise error(f"adata.varm[{slot!r}] must be finite", got=f"another value for gene {gene!r}")
-    word = "Factor" if argument == "use_loadings" else "Set"
     columns = getattr(stored, "columns", [f"{word} {i + 1}" for i in range(values.shape[1])])
     return pd.DataFrame(values, index=adata.var_names, columns=pd.Index(columns).astype(str))
+
+
+def _check_finite(table: pd.DataFrame, slot: str) -> None:
+    bad = ~np.isfinite(table.to_numpy())
+    if bad.any():
+        gene = table.index[int(np.argwhere(bad)[0, 0])]
+        raise error(f"adata.varm[{slot!r}] must be finite", got=f"another value for gene {gene!r}")
 
 
 def _same_as(weights: sparse.csc_matrix) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from distaff._checks import check_int, error, factor_order
+from distaff._checks import check_int, error, factor_order, modelled_genes
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.metrics import variance_explained
 from distaff.metrics._contract import constant_columns
@@ -157,10 +157,10 @@ def _loadings(adata: AnnData, model: Any, slots: Slots, factors: pd.Index) -> pd
         return None  # loadings beside a model that has none are those of another
     stored = adata.varm[slots.loadings]
     if isinstance(stored, pd.DataFrame):
-        return stored.rename(columns=str)
+        return modelled_genes(stored.rename(columns=str))
     names = [f"Factor {i + 1}" for i in range(stored.shape[1])]
     columns = factors if len(factors) == len(names) else names
-    return pd.DataFrame(np.asarray(stored), index=adata.var_names, columns=columns)
+    return modelled_genes(pd.DataFrame(np.asarray(stored), index=adata.var_names, columns=columns))
 
 
 def _better_names(names: pd.Index, columns: pd.Index) -> pd.Index:
