@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.decoders import AbstractDecoder
 from distaff.nn.layers import CovariateLinear, CovariateShift
+from distaff.nn.readouts import Readout
 
 __all__ = ["AdditiveDecoder"]
 
@@ -55,8 +56,9 @@ class AdditiveDecoder(AbstractDecoder):
             {head: CovariateLinear(n_latent, n_genes, spec) for head in heads if head != "scale"}
         )
 
-    def forward(self, z: Tensor, covariates: Covariates) -> dict[str, Tensor]:
-        """Latent (..., cells, factors) to heads, each (..., cells, genes)."""
+    def readouts(self, z: Tensor, covariates: Covariates) -> dict[str, Readout]:
+        """Latent (..., cells, n_latent) to heads."""
         curves = torch.tanh(z.unsqueeze(-1) * self.slope + self.offset) - torch.tanh(self.offset)
-        logits = self.shift(self.output(curves.flatten(-2)), covariates)
-        return {"scale": logits} | {name: head(z, covariates) for name, head in self.heads.items()}
+        features, weight = self.shift.joined(curves.flatten(-2), self.output.weight, covariates)
+        heads = {name: head.readout(z, covariates) for name, head in self.heads.items()}
+        return {"scale": Readout(features, weight, self.output.bias)} | heads

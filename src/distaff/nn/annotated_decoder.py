@@ -12,7 +12,8 @@ from distaff.nn.added import Added
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.decoders import AbstractDecoder
 from distaff.nn.layers import CovariateLinear, CovariateShift
-from distaff.nn.linear_decoder import AbstractRate, LogLinearRate, Weights
+from distaff.nn.linear_decoder import Weights
+from distaff.nn.readouts import AbstractRate, LogLinearRate, Readout
 from distaff.nn.terms import Terms
 
 __all__ = ["AnnotatedDecoder", "Proximal"]
@@ -134,11 +135,22 @@ class AnnotatedDecoder(AbstractDecoder):
         for block in self.added.query_parameters():
             block.copy_(_start(self.terms[-1]))
 
-    def forward(self, z: Tensor, covariates: Covariates) -> dict[str, Tensor]:
-        """Latent (..., cells, factors) to heads, each (..., cells, genes)."""
-        logits = self.shift(self.rate(z @ self.effective_weights().T) + self.bias, covariates)
+    def readouts(self, z: Tensor, covariates: Covariates) -> dict[str, Readout]:
+        """Latent (..., cells, factors) to heads."""
         known = z[..., : self.terms[0].n_factors]
-        return {"scale": logits} | {name: head(known, covariates) for name, head in self.heads.items()}
+        heads = {name: head.readout(known, covariates) for name, head in self.heads.items()}
+        return {"scale": self._scale(z, covariates)} | heads
+
+    def _scale(self, z: Tensor, covariates: Covariates) -> Readout:
+        weight = self.effective_weights()
+        if self.rate.floor is None:
+            z, weight = self.shift.joined(z, weight, covariates)
+            return Readout(z, weight, self.bias)
+        design, table = self.shift.parts(covariates)
+        ones, bias = z.new_ones(len(covariates.batch), 1), self.bias.unsqueeze(0)
+        design = ones if design is None else torch.cat([ones, design], dim=1)
+        table = bias if table is None else torch.cat([bias, table])
+        return Readout(z, weight, rate=self.rate, design=design, table=table)
 
     def effective_weights(self) -> Tensor:
         """Weights (genes, factors) as they are applied: zero outside a hard mask."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from distaff.nn.covariates import Covariates, CovariateSpec
+from distaff.nn.readouts import Readout
 from distaff.nn.tables import CategoryTable
 
 __all__ = ["MLP", "BatchNorm", "CovariateLinear", "CovariateShift"]
@@ -57,6 +58,27 @@ class CovariateShift(nn.Module):
             y = y + covariates.continuous @ self.continuous
         return y
 
+    def parts(self, covariates: Covariates) -> tuple[Tensor, Tensor] | tuple[None, None]:
+        """Design (cells, columns) and table (columns, n_out) whose product is the shift; None for no shift."""
+        columns, tables = [], []
+        for table, code in zip(self.categorical, covariates.codes(), strict=False):
+            if table.n_rows:
+                columns.append(nn.functional.one_hot(code, table.n_rows).to(self.continuous.dtype))
+                tables.append(table())
+        if len(self.continuous):
+            if covariates.continuous is None:
+                raise ValueError("This layer needs continuous covariates, and the minibatch has none.")
+            columns.append(covariates.continuous)
+            tables.append(self.continuous)
+        return (torch.cat(columns, dim=1), torch.cat(tables)) if columns else (None, None)
+
+    def joined(self, x: Tensor, weight: Tensor, covariates: Covariates) -> tuple[Tensor, Tensor]:
+        """Features (..., cells, n_in) and weight (n_out, n_in) with the covariates as further features."""
+        design, table = self.parts(covariates)
+        if design is None or table is None:
+            return x, weight
+        return torch.cat([x, design.expand(*x.shape[:-1], -1)], dim=-1), torch.cat([weight, table.T], dim=1)
+
 
 class CovariateLinear(nn.Module):
     r"""Linear layer over features and covariates without ever concatenating them.
@@ -90,6 +112,10 @@ class CovariateLinear(nn.Module):
         """Map (..., cells, n_in) to (..., cells, n_out)."""
         return self.shift(self.linear(x), covariates)
 
+    def readout(self, x: Tensor, covariates: Covariates) -> Readout:
+        """Return the same in parts."""
+        return Readout(*self.shift.joined(x, self.linear.weight, covariates), self.linear.bias)
+
 
 class BatchNorm(nn.BatchNorm1d):
     """Batch norm over cells that also takes (samples, cells, features)."""
@@ -99,6 +125,7 @@ class BatchNorm(nn.BatchNorm1d):
 
     running_mean: Tensor
     running_var: Tensor
+    num_batches_tracked: Tensor
 
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's signature
         """Follow the minibatches in training, unless the layer is frozen."""
@@ -107,6 +134,38 @@ class BatchNorm(nn.BatchNorm1d):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise each feature over all leading dimensions."""
         return super().forward(x.flatten(0, -2)).view_as(x)
+
+    def folded(self, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        r"""Weight and bias of the linear map that a linear map and its normalisation are together.
+
+        The moments over cells follow from those of the features: with their mean m and covariance C, output g
+        has mean :math:`w_g^\top m` and variance :math:`w_g^\top C w_g`.
+
+        Parameters
+        ----------
+        x
+            Features (..., cells, n_in).
+        weight
+            Weight (n_features, n_in) of the linear map.
+        """
+        if not self.training:
+            scale = self.weight / (self.running_var + BATCH_NORM_EPS).sqrt()
+            return weight * scale.unsqueeze(1), self.bias - self.running_mean * scale
+        x = x.flatten(0, -2)
+        mean_x = x.mean(0)
+        centred = x - mean_x
+        covariance = centred.T @ centred / len(x)
+        mean, variance = weight @ mean_x, ((weight @ covariance) * weight).sum(1)
+        self._follow(mean, variance, len(x))
+        scale = self.weight / (variance + BATCH_NORM_EPS).sqrt()
+        return weight * scale.unsqueeze(1), self.bias - mean * scale
+
+    @torch.no_grad()
+    def _follow(self, mean: Tensor, variance: Tensor, n_cells: int) -> None:
+        """Move the running averages towards the moments of a minibatch."""
+        self.running_mean.lerp_(mean, BATCH_NORM_MOMENTUM)
+        self.running_var.lerp_(variance * (n_cells / max(n_cells - 1, 1)), BATCH_NORM_MOMENTUM)
+        self.num_batches_tracked.add_(1)
 
     @torch.no_grad()
     def fit(self, x: Tensor, *, mean: Tensor) -> None:
