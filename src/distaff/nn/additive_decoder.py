@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.decoders import AbstractDecoder
-from distaff.nn.layers import CovariateLinear, CovariateShift
+from distaff.nn.layers import CovariateLinear, CovariateShift, join
 from distaff.nn.readouts import Readout
 
 __all__ = ["AdditiveDecoder"]
@@ -57,8 +57,10 @@ class AdditiveDecoder(AbstractDecoder):
         )
 
     def readouts(self, z: Tensor, covariates: Covariates) -> dict[str, Readout]:
-        """Latent (..., cells, n_latent) to heads."""
+        """Latent (..., cells, n_latent) to heads, in parts."""
+        design = self.shift.design(covariates)
         curves = torch.tanh(z.unsqueeze(-1) * self.slope + self.offset) - torch.tanh(self.offset)
-        features, weight = self.shift.joined(curves.flatten(-2), self.output.weight, covariates)
-        heads = {name: head.readout(z, covariates) for name, head in self.heads.items()}
-        return {"scale": Readout(features, weight, self.output.bias)} | heads
+        scale = Readout(
+            join(curves.flatten(-2), design), self.shift.widen(self.output.weight), self.output.bias
+        )
+        return {"scale": scale} | {name: head.readout(join(z, design)) for name, head in self.heads.items()}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from distaff.nn.added import Added
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.decoders import AbstractDecoder
-from distaff.nn.layers import CovariateLinear, CovariateShift
+from distaff.nn.layers import CovariateLinear, CovariateShift, join
 from distaff.nn.linear_decoder import Weights
 from distaff.nn.readouts import AbstractRate, LogLinearRate, Readout
 from distaff.nn.terms import Terms
@@ -136,21 +136,26 @@ class AnnotatedDecoder(AbstractDecoder):
             block.copy_(_start(self.terms[-1]))
 
     def readouts(self, z: Tensor, covariates: Covariates) -> dict[str, Readout]:
-        """Latent (..., cells, factors) to heads."""
-        known = z[..., : self.terms[0].n_factors]
-        heads = {name: head.readout(known, covariates) for name, head in self.heads.items()}
-        return {"scale": self._scale(z, covariates)} | heads
+        """Latent (..., cells, factors) to heads, in parts."""
+        design = self.shift.design(covariates)
+        features = join(z, design)
+        known = join(z[..., : self.terms[0].n_factors], design) if len(self.terms) > 1 else features
+        heads = {name: head.readout(known) for name, head in self.heads.items()}
+        return {"scale": self._scale(z, features, design)} | heads
 
-    def _scale(self, z: Tensor, covariates: Covariates) -> Readout:
+    def _scale(self, z: Tensor, features: Tensor, design: Tensor | None) -> Readout:
         weight = self.effective_weights()
         if self.rate.floor is None:
-            z, weight = self.shift.joined(z, weight, covariates)
-            return Readout(z, weight, self.bias)
-        design, table = self.shift.parts(covariates)
-        ones, bias = z.new_ones(len(covariates.batch), 1), self.bias.unsqueeze(0)
-        design = ones if design is None else torch.cat([ones, design], dim=1)
-        table = bias if table is None else torch.cat([bias, table])
-        return Readout(z, weight, rate=self.rate, design=design, table=table)
+            return Readout(features, self.shift.widen(weight), self.bias)
+        ones, bias = z.new_ones(z.shape[-2], 1), self.bias.unsqueeze(0)
+        table = self.shift.table()
+        return Readout(
+            z,
+            weight,
+            rate=self.rate,
+            design=join(ones, design),
+            table=bias if table is None else torch.cat([bias, table]),
+        )
 
     def effective_weights(self) -> Tensor:
         """Weights (genes, factors) as they are applied: zero outside a hard mask."""

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.readouts import Readout
 from distaff.nn.tables import CategoryTable
+from distaff.ops import linear_map
 
-__all__ = ["MLP", "BatchNorm", "CovariateLinear", "CovariateShift"]
+__all__ = ["MLP", "BatchNorm", "CovariateLinear", "CovariateShift", "join"]
 
 # scVI's (from its TensorFlow origin): slow running averages and a large floor under the variance
 BATCH_NORM_MOMENTUM = 0.01
@@ -53,31 +54,41 @@ class CovariateShift(nn.Module):
             if table.n_rows:
                 y = y + nn.functional.embedding(code, table())
         if len(self.continuous):
-            if covariates.continuous is None:
-                raise ValueError("This layer needs continuous covariates, and the minibatch has none.")
-            y = y + covariates.continuous @ self.continuous
+            y = y + self._continuous(covariates) @ self.continuous
         return y
 
-    def parts(self, covariates: Covariates) -> tuple[Tensor, Tensor] | tuple[None, None]:
-        """Design (cells, columns) and table (columns, n_out) whose product is the shift; None for no shift."""
-        columns, tables = [], []
-        for table, code in zip(self.categorical, covariates.codes(), strict=False):
-            if table.n_rows:
-                columns.append(nn.functional.one_hot(code, table.n_rows).to(self.continuous.dtype))
-                tables.append(table())
+    def design(self, covariates: Covariates) -> Tensor | None:
+        """Columns (cells, columns) whose product with :meth:`table` is the shift; None for no shift."""
+        columns = [
+            nn.functional.one_hot(code, table.n_rows).to(self.continuous.dtype)
+            for table, code in zip(self.categorical, covariates.codes(), strict=False)
+            if table.n_rows
+        ]
         if len(self.continuous):
-            if covariates.continuous is None:
-                raise ValueError("This layer needs continuous covariates, and the minibatch has none.")
-            columns.append(covariates.continuous)
-            tables.append(self.continuous)
-        return (torch.cat(columns, dim=1), torch.cat(tables)) if columns else (None, None)
+            columns.append(self._continuous(covariates))
+        return torch.cat(columns, dim=1) if columns else None
 
-    def joined(self, x: Tensor, weight: Tensor, covariates: Covariates) -> tuple[Tensor, Tensor]:
-        """Features (..., cells, n_in) and weight (n_out, n_in) with the covariates as further features."""
-        design, table = self.parts(covariates)
-        if design is None or table is None:
-            return x, weight
-        return torch.cat([x, design.expand(*x.shape[:-1], -1)], dim=-1), torch.cat([weight, table.T], dim=1)
+    def table(self) -> Tensor | None:
+        """What each column of :meth:`design` adds, (columns, n_out); None for no shift."""
+        rows = [table() for table in self.categorical if table.n_rows]
+        if len(self.continuous):
+            rows.append(self.continuous)
+        return torch.cat(rows) if rows else None
+
+    def widen(self, weight: Tensor) -> Tensor:
+        """Weight (n_out, n_in) of a linear map with the columns of :meth:`design` as further inputs."""
+        table = self.table()
+        return weight if table is None else torch.cat([weight, table.T], dim=1)
+
+    def _continuous(self, covariates: Covariates) -> Tensor:
+        if covariates.continuous is None:
+            raise ValueError("This layer needs continuous covariates, and the minibatch has none.")
+        return covariates.continuous
+
+
+def join(x: Tensor, design: Tensor | None) -> Tensor:
+    """Features (..., cells, n_in) with the columns of a design (cells, columns) beside them."""
+    return x if design is None else torch.cat([x, design.expand(*x.shape[:-1], -1)], dim=-1)
 
 
 class CovariateLinear(nn.Module):
@@ -110,11 +121,11 @@ class CovariateLinear(nn.Module):
 
     def forward(self, x: Tensor, covariates: Covariates) -> Tensor:
         """Map (..., cells, n_in) to (..., cells, n_out)."""
-        return self.shift(self.linear(x), covariates)
+        return self.shift(linear_map(x, self.linear.weight, self.linear.bias), covariates)
 
-    def readout(self, x: Tensor, covariates: Covariates) -> Readout:
-        """Return the same in parts."""
-        return Readout(*self.shift.joined(x, self.linear.weight, covariates), self.linear.bias)
+    def readout(self, features: Tensor) -> Readout:
+        """Return the same in parts, of features that were joined with the covariates."""
+        return Readout(features, self.shift.widen(self.linear.weight), self.linear.bias)
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -222,6 +233,6 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor, covariates: Covariates) -> Tensor:
         """Map (..., cells, n_in) to (..., cells, width of the last layer)."""
-        for linear, norm in zip(self.linears, self.norms, strict=True):
-            x = self.dropout(torch.relu(norm(linear(x, covariates))))
+        for layer, norm in zip(self.linears, self.norms, strict=True):
+            x = self.dropout(torch.relu(norm(layer(x, covariates))))
         return x

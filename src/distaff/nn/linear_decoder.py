@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.decoders import AbstractDecoder
-from distaff.nn.layers import BatchNorm, CovariateLinear, CovariateShift
+from distaff.nn.layers import BatchNorm, CovariateLinear, CovariateShift, join
 from distaff.nn.readouts import AbstractRate, LogLinearRate, Readout
 
 __all__ = ["LinearDecoder", "Weights"]
@@ -98,19 +98,18 @@ class LinearDecoder(AbstractDecoder):
         )
 
     def readouts(self, z: Tensor, covariates: Covariates) -> dict[str, Readout]:
-        """Latent (..., cells, factors) to heads."""
-        heads = {name: head.readout(z, covariates) for name, head in self.heads.items()}
-        return {"scale": self._scale(z, covariates)} | heads
+        """Latent (..., cells, factors) to heads, in parts."""
+        design = self.shift.design(covariates)
+        features = join(z, design)
+        heads = {name: head.readout(features) for name, head in self.heads.items()}
+        return {"scale": self._scale(z, features, design)} | heads
 
-    def _scale(self, z: Tensor, covariates: Covariates) -> Readout:
-        weight = self.weights()
+    def _scale(self, z: Tensor, features: Tensor, design: Tensor | None) -> Readout:
         if self.rate.floor is not None:
-            design, table = self.shift.parts(covariates)
-            return Readout(z, weight, rate=self.rate, design=design, table=table, norm=self.norm)
-        z, weight = self.shift.joined(z, weight, covariates)
-        if self.norm is None:
-            return Readout(z, weight)
-        return Readout(z, *self.norm.folded(z, weight))
+            table = self.shift.table()
+            return Readout(z, self.weights(), rate=self.rate, design=design, table=table, norm=self.norm)
+        weight = self.shift.widen(self.weights())
+        return Readout(features, *((weight,) if self.norm is None else self.norm.folded(features, weight)))
 
     def effective_weights(self) -> Tensor:
         """Weights (genes, factors) as they are applied, before any batch norm."""

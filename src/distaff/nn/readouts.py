@@ -48,7 +48,7 @@ class AdditiveRate(AbstractRate):
 class Readout:
     r"""Logits of all genes, :math:`h = \text{norm}(\text{rate}(f W^\top + b) + d T)`.
 
-    A likelihood with a kernel of its own reads them block by block, and the (cells, genes) matrix is never made.
+    A likelihood with a kernel of its own reads them block by block: no (cells, genes) matrix is made.
 
     Parameters
     ----------
