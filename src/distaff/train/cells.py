@@ -1,4 +1,4 @@
-"""Minibatches of cells whose counts stay sparse, sliced from arrays."""
+"""Minibatches of cells whose counts stay sparse."""
 
 from __future__ import annotations
 
@@ -13,14 +13,22 @@ from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 from torch import Tensor
 
-__all__ = ["CellLoader", "to_sparse_tensor"]
+from distaff.train.sources import Block, RowSource, row_source
+
+__all__ = ["CellLoader"]
+
+Minibatch = dict[str, Tensor]
+
+BLOCK = 256  # neighbouring cells of a file that are read together
+POOL = 8192  # cells of a file that are shuffled together
 
 
 class CellLoader:
-    """Minibatches of the cells of a registered AnnData in memory.
+    """Minibatches of the cells of a registered AnnData.
 
     The counts of a minibatch are a sparse CSR tensor, float32 (cells, genes); everything else is dense, as
-    scvi-tools' own loader gives it.
+    scvi-tools' own loader gives it. Cells of a backed AnnData are shuffled by blocks: blocks of 256
+    neighbours are read in random order, and the cells of 32 of them mixed.
 
     Parameters
     ----------
@@ -49,38 +57,53 @@ class CellLoader:
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.drop_last = drop_last
+        self.source: RowSource = row_source(manager.get_from_registry(REGISTRY_KEYS.X_KEY))
         self.tables: dict[str, Tensor] = {}
-        self.counts: sparse.csr_matrix | np.ndarray | None = None
         for key in manager.data_registry:
-            data = manager.get_from_registry(key)
-            if key == REGISTRY_KEYS.X_KEY:
-                self.counts = _rows_first(data)
-            elif not isinstance(data, str):  # how the data are minified
-                self.tables[key] = _table(data)
+            if key != REGISTRY_KEYS.X_KEY:
+                data = manager.get_from_registry(key)
+                if not isinstance(data, str):  # how the data are minified
+                    self.tables[key] = _table(data)
 
     def __len__(self) -> int:
         full, tail = divmod(len(self.indices), self.batch_size)
         return full + (tail > 0 and not self.drop_last)
 
-    def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        order = self.indices
-        if self.shuffle:
-            order = order[torch.randperm(len(order)).numpy()]
+    def __iter__(self) -> Iterator[Minibatch]:
+        if self.source.on_disk:
+            yield from self._from_pools()
+            return
+        order = self.indices[torch.randperm(len(self.indices)).numpy()] if self.shuffle else self.indices
         for i in range(len(self)):
-            yield self.minibatch(order[i * self.batch_size : (i + 1) * self.batch_size])
+            rows = order[i * self.batch_size : (i + 1) * self.batch_size]
+            yield self._minibatch(rows, self.source.rows(rows))
 
-    def minibatch(self, rows: np.ndarray) -> dict[str, Tensor]:
-        """Tensors of these cells."""
+    def _from_pools(self) -> Iterator[Minibatch]:
+        """Minibatches of cells that are read many at a time."""
+        order = _block_shuffled(self.indices) if self.shuffle else self.indices
+        size = max(POOL // self.batch_size, 1) * self.batch_size
+        n_left = len(self)
+        for start in range(0, len(order), size):
+            pool = order[start : start + size]
+            counts = self.source.rows(pool)
+            mixed = torch.randperm(len(pool)).numpy() if self.shuffle else np.arange(len(pool))
+            for first in range(0, len(pool), self.batch_size):
+                if n_left == 0:
+                    return
+                chosen = mixed[first : first + self.batch_size]
+                yield self._minibatch(pool[chosen], counts[chosen])
+                n_left -= 1
+
+    def _minibatch(self, rows: np.ndarray, counts: Block) -> Minibatch:
         index = torch.from_numpy(rows)
         batch = {key: table.index_select(0, index) for key, table in self.tables.items()}
-        if self.counts is not None:
-            batch[REGISTRY_KEYS.X_KEY] = to_sparse_tensor(self.counts[rows])
+        batch[REGISTRY_KEYS.X_KEY] = to_sparse_tensor(counts)
         return batch
 
 
-def to_sparse_tensor(block: sparse.csr_matrix | np.ndarray) -> Tensor:
-    """Float32 sparse CSR tensor of a block of counts (cells, genes)."""
-    block = sparse.csr_matrix(block)
+def to_sparse_tensor(counts: Block) -> Tensor:
+    """Float32 sparse CSR tensor of counts (cells, genes)."""
+    block = sparse.csr_matrix(counts)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
         return torch.sparse_csr_tensor(
@@ -92,22 +115,19 @@ def to_sparse_tensor(block: sparse.csr_matrix | np.ndarray) -> Tensor:
         )
 
 
+def _block_shuffled(indices: np.ndarray) -> np.ndarray:
+    """Sorted positions, in blocks of neighbours whose order is random; a short block comes last."""
+    ordered = np.sort(indices)
+    n_full = len(ordered) // BLOCK
+    blocks = ordered[: n_full * BLOCK].reshape(n_full, BLOCK)[torch.randperm(n_full).numpy()]
+    return np.concatenate([blocks.ravel(), ordered[n_full * BLOCK :]])
+
+
 def _positions(indices: Sequence[int] | np.ndarray | None, n_cells: int) -> np.ndarray:
     if indices is None:
         return np.arange(n_cells)
     array = np.asarray(indices)
     return np.flatnonzero(array) if array.dtype == bool else array.astype(np.int64)
-
-
-def _rows_first(counts: Any) -> sparse.csr_matrix | np.ndarray:
-    """Counts in a form of which rows can be taken fast, each entry stored once."""
-    if not sparse.issparse(counts):
-        return np.asarray(counts)
-    counts = counts.tocsr()
-    if not counts.has_canonical_format:
-        counts = counts.copy()
-        counts.sum_duplicates()
-    return counts
 
 
 def _table(data: Any) -> Tensor:

@@ -1,4 +1,4 @@
-"""Cells as Lightning's data module hands them out: chunks of minibatches to train on, minibatches to validate on."""
+"""Cells as Lightning asks for them: chunks of minibatches to train on, minibatches to validate on."""
 
 from __future__ import annotations
 
