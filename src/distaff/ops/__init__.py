@@ -13,6 +13,7 @@ from distaff.ops.prox import (
     soft_threshold,
 )
 from distaff.ops.schedules import Constant, Cosine, Cyclical, Linear, Schedule, Sigmoid
+from distaff.ops.sparse_linear import sparse_linear
 from distaff.ops.total_correlation import total_correlation
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "prox_l1_group_metric",
     "proximal_step",
     "soft_threshold",
+    "sparse_linear",
     "total_correlation",
 ]
