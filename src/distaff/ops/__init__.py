@@ -15,6 +15,7 @@ from distaff.ops.prox import (
 )
 from distaff.ops.schedules import Constant, Cosine, Cyclical, Linear, Schedule, Sigmoid
 from distaff.ops.sparse import as_dense, is_sparse, linear_map, map_entries, row_sums
+from distaff.ops.sparse_linear import sparse_linear
 from distaff.ops.total_correlation import total_correlation
 
 __all__ = [
@@ -42,5 +43,6 @@ __all__ = [
     "proximal_step",
     "row_sums",
     "soft_threshold",
+    "sparse_linear",
     "total_correlation",
 ]
