@@ -71,7 +71,7 @@ def test_the_model_is_left_at_the_selected_value(selected, adata, tmp_path):
     # the first fit and this value's; not those of other values, nor refits
     assert model.history["train_loss"].index.to_list() == list(range(65))
     cells = model.validation_indices
-    elbo = negative_elbo(model, cells, batch_size=128, seed=0).mean()
+    elbo = negative_elbo(model, cells, batch_size=128, seed=1).mean()
     assert elbo == pytest.approx(table.loc[0.4, "negative_elbo"], rel=1e-9)
     model.save(tmp_path / "model")
     loaded = AnnotatedVAE.load(tmp_path / "model", adata=adata)

@@ -104,15 +104,20 @@ class CellLoader:
 def to_sparse_tensor(counts: Block) -> Tensor:
     """Float32 sparse CSR tensor of counts (cells, genes)."""
     block = sparse.csr_matrix(counts)
+    return torch.sparse_csr_tensor(
+        torch.from_numpy(block.indptr),
+        torch.from_numpy(block.indices),
+        torch.from_numpy(block.data.astype(np.float32, copy=False)),
+        size=block.shape,
+        check_invariants=False,
+    )
+
+
+def _hear_out_torch() -> None:
+    """Take torch's one warning in each process, that its CSR tensors are in beta."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        return torch.sparse_csr_tensor(
-            torch.from_numpy(block.indptr),
-            torch.from_numpy(block.indices),
-            torch.from_numpy(block.data.astype(np.float32, copy=False)),
-            size=block.shape,
-            check_invariants=False,
-        )
+        warnings.simplefilter("ignore")
+        to_sparse_tensor(np.zeros((1, 1), dtype=np.float32))
 
 
 def _block_shuffled(indices: np.ndarray) -> np.ndarray:
@@ -135,3 +140,6 @@ def _table(data: Any) -> Tensor:
     values = np.asarray(data.to_numpy() if hasattr(data, "to_numpy") else data)
     kind = np.int64 if np.issubdtype(values.dtype, np.integer) else np.float32
     return torch.from_numpy(np.ascontiguousarray(values, dtype=kind))
+
+
+_hear_out_torch()
