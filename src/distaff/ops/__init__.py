@@ -1,5 +1,6 @@
 """Pure tensor functions: no state, no networks, no AnnData."""
 
+from distaff.ops.count_likelihood import linear_count_log_likelihood
 from distaff.ops.dip import dip_penalty
 from distaff.ops.divergences import kl_divergence
 from distaff.ops.hsic import hsic, hsic_matrix
@@ -30,6 +31,7 @@ __all__ = [
     "hsic",
     "hsic_matrix",
     "kl_divergence",
+    "linear_count_log_likelihood",
     "prox_group_metric",
     "prox_l1_group",
     "prox_l1_group_metric",
