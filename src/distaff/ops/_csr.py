@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["CSR", "csr_arrays", "is_csr32"]
+__all__ = ["CSR", "csr_arrays", "is_csr32", "without_zeros"]
 
 
 class CSR(NamedTuple):
@@ -31,3 +31,12 @@ def csr_arrays(x: Tensor) -> CSR:
         x.col_indices().to(torch.int32).contiguous().numpy(),
         x.values().detach().contiguous().numpy(),
     )
+
+
+def without_zeros(x: CSR) -> CSR:
+    """``x`` without stored zeros; itself if there are none."""
+    if x.values.all():
+        return x
+    kept = x.values != 0
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept, dtype=np.int64)])
+    return CSR(before[x.indptr], x.indices[kept], x.values[kept])
