@@ -229,7 +229,7 @@ def _log_likelihood(
         bias=scale.bias,
         log_size=log_size,
         family=family,
-        theta=theta,
+        theta=theta[0] if theta is not None and theta[1] is None else theta,
         dropout=None if dropout is None else (dropout.weight, dropout.bias),
         offset=None if scale.design is None else (scale.design, scale.table),
         floor=scale.floor,
