@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.readouts import Readout
 from distaff.nn.tables import CategoryTable
-from distaff.ops import linear_map
+from distaff.ops import fold_batch_norm, linear_map
 
 __all__ = ["MLP", "BatchNorm", "CovariateLinear", "CovariateShift", "join"]
 
@@ -147,10 +147,7 @@ class BatchNorm(nn.BatchNorm1d):
         return super().forward(x.flatten(0, -2)).view_as(x)
 
     def folded(self, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        r"""Weight and bias of the linear map that a linear map and its normalisation are together.
-
-        The moments over cells follow from those of the features: with their mean m and covariance C, output g
-        has mean :math:`w_g^\top m` and variance :math:`w_g^\top C w_g`.
+        """Weight and bias of the linear map that a linear map and its normalisation are together.
 
         Parameters
         ----------
@@ -163,13 +160,9 @@ class BatchNorm(nn.BatchNorm1d):
             scale = self.weight / (self.running_var + BATCH_NORM_EPS).sqrt()
             return weight * scale.unsqueeze(1), self.bias - self.running_mean * scale
         x = x.flatten(0, -2)
-        mean_x = x.mean(0)
-        centred = x - mean_x
-        covariance = centred.T @ centred / len(x)
-        mean, variance = weight @ mean_x, ((weight @ covariance) * weight).sum(1)
+        weight, bias, mean, variance = fold_batch_norm(x, weight, self.weight, self.bias, eps=BATCH_NORM_EPS)
         self._follow(mean, variance, len(x))
-        scale = self.weight / (variance + BATCH_NORM_EPS).sqrt()
-        return weight * scale.unsqueeze(1), self.bias - mean * scale
+        return weight, bias
 
     @torch.no_grad()
     def _follow(self, mean: Tensor, variance: Tensor, n_cells: int) -> None:

@@ -1,5 +1,6 @@
 """Pure tensor functions: no state, no networks, no AnnData."""
 
+from distaff.ops.batch_norm import fold_batch_norm
 from distaff.ops.count_likelihood import linear_count_log_likelihood
 from distaff.ops.dip import dip_penalty
 from distaff.ops.divergences import kl_divergence
@@ -30,6 +31,7 @@ __all__ = [
     "batch_capacity_penalty",
     "cell_capacity_penalty",
     "dip_penalty",
+    "fold_batch_norm",
     "hsic",
     "hsic_matrix",
     "is_sparse",
