@@ -46,7 +46,7 @@ def small():
 @pytest.fixture(scope="module")
 def selected(adata):
     model = AnnotatedVAE(adata, kl_warmup_epochs=10)
-    options = {"max_epochs": 40, "max_epochs_per_value": 25, "lr": 0.02, "train_size": 0.8, **FAST}
+    options = {"max_epochs": 40, "max_epochs_per_value": 25, "lr": 0.02, "train_size": 0.8, **FAST, "seed": 1}
     return model, model.select_lambda_group([0.0, 30.0, 0.4], **options)
 
 
@@ -71,7 +71,7 @@ def test_the_model_is_left_at_the_selected_value(selected, adata, tmp_path):
     # the first fit and this value's; not those of other values, nor refits
     assert model.history["train_loss"].index.to_list() == list(range(65))
     cells = model.validation_indices
-    elbo = negative_elbo(model, cells, batch_size=128, seed=0).mean()
+    elbo = negative_elbo(model, cells, batch_size=128, seed=1).mean()
     assert elbo == pytest.approx(table.loc[0.4, "negative_elbo"], rel=1e-9)
     model.save(tmp_path / "model")
     loaded = AnnotatedVAE.load(tmp_path / "model", adata=adata)
@@ -140,8 +140,8 @@ def test_the_criterion_knows_neither_penalties_nor_weights_of_the_kl(small):
     elbo = negative_elbo(model, cells, batch_size=16, seed=1)
     model._set_lambda_group(100.0)
     assert np.array_equal(negative_elbo(model, cells, batch_size=16, seed=1), elbo)
-    single = np.mean([-float(model.get_elbo(indices=cells, seed=i)) for i in range(20)])
-    assert elbo.mean() == pytest.approx(single, rel=5e-3)
+    draws = [-float(model.get_elbo(indices=cells, batch_size=16, seed=10 + i)) for i in range(10)]
+    assert elbo.mean() == pytest.approx(np.mean(draws), rel=1e-6)
 
 
 @pytest.mark.parametrize(

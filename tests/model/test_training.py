@@ -149,13 +149,13 @@ def test_learning_rate_phases(adata, monkeypatch):
     rates = []
     from distaff.train import FactorTrainingPlan
 
-    step = FactorTrainingPlan.optimizer_step
+    after = FactorTrainingPlan._after_step
 
-    def record(self, *args, **kwargs):
-        rates.append(self.trainer.optimizers[0].param_groups[0]["lr"])
-        return step(self, *args, **kwargs)
+    def record(self, optimiser):
+        rates.append(optimiser.param_groups[0]["lr"])
+        return after(self, optimiser)
 
-    monkeypatch.setattr(FactorTrainingPlan, "optimizer_step", record)
+    monkeypatch.setattr(FactorTrainingPlan, "_after_step", record)
     small(adata).train(lr_schedule=((2, 1e-3), (3, 1e-4)), seed=0, **FAST)
     assert rates == pytest.approx([1e-3] * 6 + [1e-4] * 9)
 

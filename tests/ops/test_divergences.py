@@ -33,3 +33,17 @@ def test_without_a_closed_form_it_is_the_log_ratio_at_the_sample():
         torch.distributions.kl_divergence(q, p)
     expected = q.log_prob(sample) - p.log_prob(sample)
     assert torch.equal(kl_divergence(q, p, sample), expected)
+
+
+def test_gradient_of_the_normal_closed_form():
+    g = torch.Generator().manual_seed(0)
+    loc = torch.randn(4, 3, generator=g, dtype=torch.float64).requires_grad_()
+    scale = (torch.rand(4, 3, generator=g, dtype=torch.float64) + 0.3).requires_grad_()
+    prior = Normal(torch.tensor([0.0, 1.0, -2.0]).double(), torch.tensor([1.0, 0.5, 3.0]).double())
+
+    def kl(loc, scale):
+        return kl_divergence(Normal(loc, scale), prior, loc)
+
+    assert torch.autograd.gradcheck(kl, (loc, scale))
+    own = torch.distributions.kl_divergence(Normal(loc, scale), prior)
+    assert torch.equal(kl(loc, scale), own)

@@ -24,7 +24,7 @@ from distaff.model._warm_start import set_decoder, target_scores, teach_encoder
 from distaff.nn import CovariateSpec
 from distaff.nn.scheduled import Scheduled
 from distaff.pp.check_counts import check_non_negative
-from distaff.train import Split, draw_seed, isolated_rng
+from distaff.train import CellLoader, Split, draw_seed, isolated_rng
 
 __all__ = ["FactorModel"]
 
@@ -129,8 +129,11 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Quer
     def _shuffled(self, split: Split) -> Iterator[tuple[dict[str, Tensor], np.ndarray]]:
         """Minibatches of the training cells in random order, each with the rows that it holds."""
         order = np.random.permutation(len(split.train))  # noqa: NPY002 - within isolated_rng
-        loader = self._make_data_loader(
-            self.adata, indices=split.train[order], batch_size=split.batch_size, drop_last=split.drop_last
+        loader = CellLoader(
+            self.adata_manager,
+            split.train[order],
+            batch_size=split.batch_size,
+            drop_last=split.drop_last,
         )
         for i, tensors in enumerate(loader):
             yield tensors, order[i * split.batch_size : (i + 1) * split.batch_size]

@@ -13,7 +13,8 @@ from distaff.nn.additive_decoder import AdditiveDecoder
 from distaff.nn.annotated_decoder import AnnotatedDecoder
 from distaff.nn.covariates import CovariateSpec
 from distaff.nn.decoders import AbstractDecoder, MLPDecoder
-from distaff.nn.linear_decoder import AbstractRate, AdditiveRate, LinearDecoder, LogLinearRate
+from distaff.nn.linear_decoder import LinearDecoder
+from distaff.nn.readouts import AbstractRate, AdditiveRate, LogLinearRate
 from distaff.nn.terms import Terms
 
 __all__ = ["LINEAR", "DecoderConfig"]

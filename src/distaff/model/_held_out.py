@@ -10,8 +10,7 @@ from scvi import REGISTRY_KEYS
 from torch import Tensor
 
 from distaff.nn.annotated_decoder import AnnotatedDecoder
-from distaff.ops import soft_threshold
-from distaff.train import isolated_rng
+from distaff.ops import as_dense, soft_threshold
 
 __all__ = ["largest_lambda_group", "negative_elbo"]
 
@@ -24,20 +23,13 @@ def negative_elbo(model: Any, cells: np.ndarray, *, batch_size: int, seed: int) 
 
     The draws from the posterior depend on ``seed`` alone: two fits of one model see the same ones.
     """
-    module = model.module
-    module.eval()
     total = np.zeros(len(cells))
-    with isolated_rng(seed):
-        for _ in range(N_DRAWS):
-            loader = model._make_data_loader(model.adata, indices=cells, batch_size=batch_size)
-            total += np.concatenate([_of_minibatch(module, tensors) for tensors in loader])
+    for draw in range(N_DRAWS):
+        elbo = model.get_elbo(
+            indices=cells, batch_size=batch_size, return_mean=False, seed=N_DRAWS * seed + draw
+        )
+        total -= elbo.cpu().double().numpy()
     return total / N_DRAWS
-
-
-def _of_minibatch(module: Any, tensors: dict[str, Tensor]) -> np.ndarray:
-    _, _, output = module(tensors)
-    parts = [*output.reconstruction_loss.values(), *output.kl_local.values()]
-    return sum(part.double() for part in parts).cpu().numpy()
 
 
 def largest_lambda_group(model: Any, cells: np.ndarray, *, batch_size: int) -> float:
@@ -50,24 +42,22 @@ def largest_lambda_group(model: Any, cells: np.ndarray, *, batch_size: int) -> f
     kept = decoder.weights.raw.detach().clone()
     n_sets = len(model._annotation_names)
     module.eval()
-    with isolated_rng(0):  # nothing is drawn but the seed of the data loader
-        try:
-            with torch.no_grad():
-                decoder.weights.raw[:, :n_sets] = 0.0
-            loader = model._make_data_loader(model.adata, indices=cells, batch_size=batch_size)
-            gradient = torch.zeros_like(kept)
-            for tensors in loader:
-                gradient += _gradient(module, decoder, tensors) / len(cells)
-        finally:
-            with torch.no_grad():
-                decoder.weights.raw.copy_(kept)
+    try:
+        with torch.no_grad():
+            decoder.weights.raw[:, :n_sets] = 0.0
+        gradient = torch.zeros_like(kept)
+        for tensors in model._minibatches(None, cells, batch_size):
+            gradient += _gradient(module, decoder, tensors) / len(cells)
+    finally:
+        with torch.no_grad():
+            decoder.weights.raw.copy_(kept)
     norms = torch.linalg.vector_norm(soft_threshold(gradient, decoder.l1), dim=0)
     return float(norms[:n_sets].max())
 
 
 def _gradient(module: Any, decoder: AnnotatedDecoder, tensors: dict[str, Tensor]) -> Tensor:
     """Gradient of the reconstruction of a minibatch, summed over its cells, shape (genes, factors)."""
-    x = tensors[REGISTRY_KEYS.X_KEY].to(module.device)
+    x = as_dense(tensors[REGISTRY_KEYS.X_KEY].to(module.device))
     loss = -module.decode_mean(tensors).log_prob(x).sum()
     (gradient,) = torch.autograd.grad(loss, decoder.weights.raw)
     return gradient

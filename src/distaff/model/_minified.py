@@ -17,7 +17,6 @@ from distaff._compat import ADATA_MINIFY_TYPE, MINIFY_TYPE_SLOT, UUID_SLOT
 from distaff._keys import MINIFIED
 from distaff.module.minified import pack
 from distaff.nn import LearnedLibrary
-from distaff.train import isolated_rng
 
 __all__ = ["MinifiedMixin", "check_minified_alike", "has_no_counts", "minified_fields", "minify_type"]
 
@@ -92,8 +91,7 @@ class MinifiedMixin(BaseMinifiedModeModelClass):
     @torch.inference_mode()
     def _posterior_parameters(self: Any) -> dict[str, np.ndarray]:
         """Entries of ``obsm`` that stand for the counts."""
-        with isolated_rng(0):  # nothing is drawn but the seed of the data loader
-            packed = [pack(self.module.posterior_of(t)) for t in self._make_data_loader(adata=self.adata)]
+        packed = [pack(self.module.posterior_of(tensors)) for tensors in self._minibatches(None)]
         slots = (MINIFIED.mean, MINIFIED.variance, MINIFIED.gate_logits)
         columns = zip(slots, zip(*packed, strict=True), strict=True)
         return {slot: torch.cat(list(c)).cpu().numpy() for slot, c in columns if c[0] is not None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,17 +12,16 @@ from scvi.model.base import RNASeqMixin, VAEMixin
 from torch import Tensor
 
 from distaff._checks import error
+from distaff.model._inference import InferenceMixin, stack
 from distaff.train import isolated_rng, seeded
 
 __all__ = ["PosteriorMixin"]
 
 
-class PosteriorMixin(RNASeqMixin, VAEMixin):
+class PosteriorMixin(InferenceMixin, RNASeqMixin, VAEMixin):
     """Methods of scvi-tools, deterministic where they can be and seeded where they draw."""
 
-    get_elbo = seeded(VAEMixin.get_elbo)
     get_marginal_ll = seeded(VAEMixin.get_marginal_ll)
-    get_reconstruction_error = seeded(VAEMixin.get_reconstruction_error)
     get_normalized_expression = seeded(RNASeqMixin.get_normalized_expression)
     differential_expression = seeded(RNASeqMixin.differential_expression)
     posterior_predictive_sample = seeded(RNASeqMixin.posterior_predictive_sample)
@@ -77,19 +76,15 @@ class PosteriorMixin(RNASeqMixin, VAEMixin):
         (100, 4)
         """
         self._check_if_trained(warn=False)
-        if dataloader is None:
-            adata = self._validate_anndata(adata)
-            dataloader = self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size)
-        elif adata is not None or indices is not None:
-            raise error("Only one of dataloader and adata (or indices) may be given", got="both")
         posterior = self.module.posterior
-        with isolated_rng(seed):  # also because every data loader draws a seed for its workers
-            qs = [self.module.posterior_of(tensors) for tensors in dataloader]
+        with isolated_rng(seed):  # also because scvi-tools' data loader draws a seed for its workers
+            minibatches = self._minibatches(adata, indices, batch_size, dataloader)
+            qs = [self.module.posterior_of(tensors) for tensors in minibatches]
             if return_dist:
-                return _stack(q.mean for q in qs), _stack(q.variance for q in qs)
+                return stack(q.mean for q in qs), stack(q.variance for q in qs)
             if give_mean:
-                return _stack(posterior.representation(q) for q in qs)
-            return _stack(posterior.draw(q)[1] for q in qs)
+                return stack(posterior.representation(q) for q in qs)
+            return stack(posterior.draw(q)[1] for q in qs)
 
     @property
     def latent_unit(self: Any) -> float | None:
@@ -136,10 +131,9 @@ class PosteriorMixin(RNASeqMixin, VAEMixin):
                 "The KL must be computed from counts", got=f"minified_data_type={self.minified_data_type!r}"
             )
         self._check_if_trained(warn=False)
-        adata = self._validate_anndata(adata)
         with isolated_rng(seed):
-            loader = self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size)
-            return _stack(self.module.kl_of(tensors) for tensors in loader)
+            minibatches = self._minibatches(adata, indices, batch_size)
+            return stack(self.module.kl_of(tensors) for tensors in minibatches)
 
     @torch.inference_mode()
     def get_inclusion_probability(
@@ -177,10 +171,8 @@ class PosteriorMixin(RNASeqMixin, VAEMixin):
                 kind=TypeError,
             )
         self._check_if_trained(warn=False)
-        adata = self._validate_anndata(adata)
-        with isolated_rng(0):  # nothing is drawn but the seed of the data loader
-            loader = self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size)
-            return _stack(self.module.posterior_of(tensors).inclusion for tensors in loader)
+        minibatches = self._minibatches(adata, indices, batch_size)
+        return stack(self.module.posterior_of(tensors).inclusion for tensors in minibatches)
 
     @torch.inference_mode()
     def get_likelihood_parameters(
@@ -207,16 +199,8 @@ class PosteriorMixin(RNASeqMixin, VAEMixin):
         normal) and ``dropout`` (chance of a further zero), each (cells, genes).
         """
         self._check_if_trained(warn=False)
-        adata = self._validate_anndata(adata)
         blocks = []
-        with isolated_rng(0):  # nothing is drawn but the seed of the data loader
-            for tensors in self._make_data_loader(adata=adata, indices=indices, batch_size=batch_size):
-                statistics = self.module.likelihood.statistics(self.module.decode_mean(tensors))
-                blocks.append(
-                    {name: value.expand_as(statistics["mean"]) for name, value in statistics.items()}
-                )
-        return {name: _stack(block[name] for block in blocks) for name in blocks[0]}
-
-
-def _stack(blocks: Iterable[Tensor]) -> np.ndarray:
-    return torch.cat([block.cpu() for block in blocks]).numpy()
+        for tensors in self._minibatches(adata, indices, batch_size):
+            statistics = self.module.likelihood.statistics(self.module.decode_mean(tensors))
+            blocks.append({name: value.expand_as(statistics["mean"]) for name, value in statistics.items()})
+        return {name: stack(block[name] for block in blocks) for name in blocks[0]}

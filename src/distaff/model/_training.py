@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from math import ceil
 from typing import Any
 
-from scvi.dataloaders import DataSplitter
-
-from distaff._checks import check_int
+from distaff._checks import check_int, error
 from distaff.train import (
     MOST_EPOCHS,
+    CellData,
     FactorTrainingPlan,
     FactorTrainRunner,
     LearningRatePhases,
@@ -23,6 +21,21 @@ from distaff.train import (
 )
 
 __all__ = ["TrainingMixin"]
+
+CHUNK_SIZE = 64  # minibatches between two looks of the trainer
+# arguments of the trainer by which it interferes with single optimiser steps
+STEPWISE = {
+    "accumulate_grad_batches",
+    "fast_dev_run",
+    "gradient_clip_val",
+    "limit_train_batches",
+    "max_steps",
+    "min_steps",
+    "overfit_batches",
+    "precision",
+    "strategy",
+    "val_check_interval",
+}
 
 
 class TrainingMixin:
@@ -125,18 +138,22 @@ class TrainingMixin:
             shuffle=shuffle_set_split,
             seed=self.seed_,
         )
+        if early_stopping and not len(split.validation):
+            raise error("Early stopping needs validation cells", got="none", fix="Lower train_size.")
+        chunk_size = CHUNK_SIZE if _is_one(devices) and not STEPWISE & trainer_kwargs.keys() else None
         plan = FactorTrainingPlan(
             self.module,
             lr=self._first_rate(lr, phases),
             phases=phases,
             weight_decay=weight_decay,
             eps=eps,
+            chunks=chunk_size is not None,
         )
         self._settle_schedules(split.steps_per_epoch, n_epochs)
         runner = FactorTrainRunner(
             self,
             training_plan=plan,
-            data_splitter=self._data_splitter(split),
+            data_splitter=CellData(self.adata_manager, split, chunk_size=chunk_size),
             max_epochs=n_epochs,
             accelerator=accelerator,
             devices=devices,
@@ -153,16 +170,6 @@ class TrainingMixin:
             return phases(0)
         return self._learning_rate if lr is None else lr
 
-    def _data_splitter(self: Any, split: Split) -> DataSplitter:
-        with warnings.catch_warnings():  # a run of one minibatch of two cells is what the user asked for
-            warnings.filterwarnings("ignore", message="Last batch will have a small size")
-            return DataSplitter(
-                self.adata_manager,
-                external_indexing=[split.train, split.validation, split.test],
-                batch_size=split.batch_size,
-                drop_last=split.drop_last,
-            )
-
     def _early_stopping_defaults(self: Any, split: Split) -> dict[str, Any]:
         """Watch the loss that is optimised, from the epoch on in which its schedules have ended."""
         objective = self.module.objective
@@ -171,3 +178,10 @@ class TrainingMixin:
             "early_stopping_monitor": "validation_loss",
             "early_stopping_warmup_epochs": ceil(max(0, left) / split.steps_per_epoch),
         }
+
+
+def _is_one(devices: int | list[int] | str) -> bool:
+    """Whether the run is on one device; "auto" is one to scvi-tools."""
+    if isinstance(devices, str):
+        return devices in ("auto", "1")
+    return devices == 1 if isinstance(devices, int) else len(devices) == 1

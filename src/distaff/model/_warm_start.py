@@ -11,8 +11,9 @@ from torch import Tensor
 from distaff.model._start import Start
 from distaff.module import FactorModule
 from distaff.nn.annotated_decoder import AnnotatedDecoder
-from distaff.nn.linear_decoder import AdditiveRate, LinearDecoder
+from distaff.nn.linear_decoder import LinearDecoder
 from distaff.nn.posteriors import NormalPosterior, SpikeSlabPosterior
+from distaff.nn.readouts import AdditiveRate
 
 __all__ = ["set_decoder", "target_scores", "teach_encoder"]
 

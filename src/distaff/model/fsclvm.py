@@ -18,10 +18,9 @@ from distaff._compat import registered_genes
 from distaff.model._annotation import Annotation
 from distaff.model._fsclvm_start import MAX_CELLS, set_start
 from distaff.model._setup import SetupMixin
-from distaff.model._training import TrainingMixin
 from distaff.module import ClosedFormELBO, FSCLVMModule
 from distaff.pp.check_counts import check_non_negative
-from distaff.train import FactorTrainRunner, Split, SVIPlan, draw_seed, isolated_rng, split_cells
+from distaff.train import FactorTrainRunner, Split, SVIPlan, dense_data, draw_seed, isolated_rng, split_cells
 
 __all__ = ["FSCLVM"]
 
@@ -115,8 +114,6 @@ class FSCLVM(SetupMixin, BaseModelClass):
             f"FSCLVM with {len(self._annotation.names)} gene sets, n_sparse={n_sparse}, n_dense={n_dense}"
         )
 
-    _data_splitter = TrainingMixin._data_splitter
-
     # --- training --------------------------------------------------------------------------------------
 
     def train(
@@ -194,7 +191,7 @@ class FSCLVM(SetupMixin, BaseModelClass):
         runner = FactorTrainRunner(
             self,
             training_plan=plan,
-            data_splitter=self._data_splitter(split),
+            data_splitter=dense_data(self.adata_manager, split),
             max_epochs=n_epochs,
             accelerator=accelerator,
             devices=devices,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,9 +24,38 @@ from distaff.nn.likelihoods import AbstractLikelihood
 from distaff.nn.posteriors import AbstractPosterior
 from distaff.nn.priors import AbstractPrior
 from distaff.objectives import LossInputs, Objective
-from distaff.ops import kl_divergence
+from distaff.ops import as_dense, is_sparse, kl_divergence
 
-__all__ = ["FactorModule"]
+__all__ = ["FactorModule", "MinibatchLoss"]
+
+
+@dataclass(frozen=True)
+class MinibatchLoss:
+    """Loss of a minibatch, and what it is made of.
+
+    Parameters
+    ----------
+    loss
+        Scalar that is optimised, nats a cell.
+    reconstruction
+        ``-log p(x | z)``, shape (cells,), nats.
+    kl
+        True KL of the latent by dimension, whatever the objective weighs, shape (cells, dimensions), nats.
+    kl_library
+        KL of the library size, shape (cells,), nats.
+    parts
+        Contribution of each term; they add up to ``loss``.
+    location
+        Stand-in for the latent representation, shape (cells, dimensions).
+    """
+
+    loss: Tensor
+    reconstruction: Tensor
+    kl: Tensor
+    kl_library: Tensor
+    parts: dict[str, Tensor]
+    location: Tensor
+
 
 MAX_POISSON_RATE = 1e8  # torch's Poisson sampler overflows above; far beyond any count
 
@@ -246,20 +276,52 @@ class FactorModule(BaseMinifiedModeModuleClass):
 
     # --- loss ------------------------------------------------------------------------------------
 
-    def loss(
+    def minibatch_loss(self, tensors: dict[str, Tensor]) -> MinibatchLoss:
+        """Loss of a minibatch on this module's device, whose counts may be sparse.
+
+        The loss is that of :meth:`forward`; of counts that are sparse no (cells, genes) matrix is made where
+        the likelihood has a kernel.
+        """
+        found = self._regular_inference(**self._get_inference_input(tensors, full_forward_pass=True))
+        covariates = self._covariates(tensors)
+        reconstruction = -self._log_likelihood(tensors, found, covariates)
+        return self._weigh(reconstruction, found, self.library.prior(covariates))
+
+    def _covariates(self, tensors: dict[str, Tensor]) -> Covariates:
+        return Covariates(
+            tensors[REGISTRY_KEYS.BATCH_KEY],
+            labels=tensors.get(REGISTRY_KEYS.LABELS_KEY),
+            categorical=tensors.get(REGISTRY_KEYS.CAT_COVS_KEY),
+            continuous=tensors.get(REGISTRY_KEYS.CONT_COVS_KEY),
+        )
+
+    def _log_likelihood(
+        self, tensors: dict[str, Tensor], found: dict[str, Any], covariates: Covariates
+    ) -> Tensor:
+        """``log p(x | z)`` of each cell."""
+        x, size_factor = tensors[REGISTRY_KEYS.X_KEY], tensors.get(REGISTRY_KEYS.SIZE_FACTOR_KEY)
+        log_size = found["library"] if size_factor is None else size_factor.log()
+        readouts = self.decoder.readouts(found["z"], covariates)
+        if is_sparse(x):
+            value = self.likelihood.log_likelihood(x, readouts, log_size, covariates)
+            if value is not None:
+                return value
+        heads = {name: readout.dense() for name, readout in readouts.items()}
+        return self.likelihood(heads, log_size, covariates).log_prob(as_dense(x)).sum(-1)
+
+    def _weigh(
         self,
-        tensors: dict[str, Tensor],
-        inference_outputs: dict[str, Any],
-        generative_outputs: dict[str, Any],
+        reconstruction: Tensor,
+        found: dict[str, Any],
+        pl: Distribution | None,
         kl_weight: Tensor | float = 1.0,
-    ) -> LossOutput:
-        """Loss of a minibatch; the KL in ``kl_local`` is the true one, whatever the objective weighs."""
-        qz, ql = inference_outputs["qz"], inference_outputs["ql"]
-        reconstruction = -generative_outputs["px"].log_prob(tensors[REGISTRY_KEYS.X_KEY]).sum(-1)
-        kl = kl_divergence(qz, inference_outputs["pz"], inference_outputs["u"])
+    ) -> MinibatchLoss:
+        """Put the terms of the objective together."""
+        qz, ql = found["qz"], found["ql"]
+        kl = kl_divergence(qz, found["pz"], found["u"])
         kl_library = torch.zeros_like(reconstruction)
-        if ql is not None:
-            kl_library = kl_divergence(ql, generative_outputs["pl"], inference_outputs["library"]).sum(-1)
+        if ql is not None and pl is not None:
+            kl_library = kl_divergence(ql, pl, found["library"]).sum(-1)
         output = self.objective(
             LossInputs(
                 reconstruction,
@@ -267,20 +329,28 @@ class FactorModule(BaseMinifiedModeModuleClass):
                 kl_library,
                 kl_weight,
                 qz=qz,
-                u=inference_outputs["u"],
-                z=inference_outputs["z"],
+                u=found["u"],
+                z=found["z"],
                 n_cells=self.objective.n_cells,
             )
         )
+        location = self.posterior.location(qz).detach()
+        return MinibatchLoss(output.loss, reconstruction, kl, kl_library, output.parts, location)
+
+    def loss(
+        self,
+        tensors: dict[str, Tensor],
+        inference_outputs: dict[str, Any],
+        generative_outputs: dict[str, Any],
+        kl_weight: Tensor | float = 1.0,
+    ) -> LossOutput:
+        """Loss as scvi-tools asks for it; the KL in ``kl_local`` is the true one, whatever is weighed."""
+        reconstruction = -generative_outputs["px"].log_prob(tensors[REGISTRY_KEYS.X_KEY]).sum(-1)
+        found = self._weigh(reconstruction, inference_outputs, generative_outputs["pl"], kl_weight)
         return LossOutput(
-            loss=output.loss,
+            loss=found.loss,
             reconstruction_loss=reconstruction,
-            kl_local={"kl_divergence_l": kl_library, "kl_divergence_z": kl.sum(-1)},
-            extra_metrics={
-                **{f"loss_{name}": part for name, part in output.parts.items()},
-                "kl_per_dimension": kl.detach().mean(0),
-                "location": self.posterior.location(qz).detach(),
-            },
+            kl_local={"kl_divergence_l": found.kl_library, "kl_divergence_z": found.kl.sum(-1)},
         )
 
     # --- sampling and marginal likelihood --------------------------------------------------------

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.decoders import AbstractDecoder
-from distaff.nn.layers import CovariateLinear, CovariateShift
+from distaff.nn.layers import CovariateLinear, CovariateShift, join
+from distaff.nn.readouts import Readout
 
 __all__ = ["AdditiveDecoder"]
 
@@ -55,8 +56,11 @@ class AdditiveDecoder(AbstractDecoder):
             {head: CovariateLinear(n_latent, n_genes, spec) for head in heads if head != "scale"}
         )
 
-    def forward(self, z: Tensor, covariates: Covariates) -> dict[str, Tensor]:
-        """Latent (..., cells, factors) to heads, each (..., cells, genes)."""
+    def readouts(self, z: Tensor, covariates: Covariates) -> dict[str, Readout]:
+        """Latent (..., cells, n_latent) to heads, in parts."""
+        design = self.shift.design(covariates)
         curves = torch.tanh(z.unsqueeze(-1) * self.slope + self.offset) - torch.tanh(self.offset)
-        logits = self.shift(self.output(curves.flatten(-2)), covariates)
-        return {"scale": logits} | {name: head(z, covariates) for name, head in self.heads.items()}
+        scale = Readout(
+            join(curves.flatten(-2), design), self.shift.widen(self.output.weight), self.output.bias
+        )
+        return {"scale": scale} | {name: head.readout(join(z, design)) for name, head in self.heads.items()}

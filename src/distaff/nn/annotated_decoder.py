@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from distaff.nn.added import Added
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.decoders import AbstractDecoder
-from distaff.nn.layers import CovariateLinear, CovariateShift
-from distaff.nn.linear_decoder import AbstractRate, LogLinearRate, Weights
+from distaff.nn.layers import CovariateLinear, CovariateShift, join
+from distaff.nn.linear_decoder import Weights
+from distaff.nn.readouts import AbstractRate, LogLinearRate, Readout
 from distaff.nn.terms import Terms
 
 __all__ = ["AnnotatedDecoder", "Proximal"]
@@ -134,11 +135,27 @@ class AnnotatedDecoder(AbstractDecoder):
         for block in self.added.query_parameters():
             block.copy_(_start(self.terms[-1]))
 
-    def forward(self, z: Tensor, covariates: Covariates) -> dict[str, Tensor]:
-        """Latent (..., cells, factors) to heads, each (..., cells, genes)."""
-        logits = self.shift(self.rate(z @ self.effective_weights().T) + self.bias, covariates)
-        known = z[..., : self.terms[0].n_factors]
-        return {"scale": logits} | {name: head(known, covariates) for name, head in self.heads.items()}
+    def readouts(self, z: Tensor, covariates: Covariates) -> dict[str, Readout]:
+        """Latent (..., cells, factors) to heads, in parts."""
+        design = self.shift.design(covariates)
+        features = join(z, design)
+        known = join(z[..., : self.terms[0].n_factors], design) if len(self.terms) > 1 else features
+        heads = {name: head.readout(known) for name, head in self.heads.items()}
+        return {"scale": self._scale(z, features, design)} | heads
+
+    def _scale(self, z: Tensor, features: Tensor, design: Tensor | None) -> Readout:
+        weight = self.effective_weights()
+        if self.rate.floor is None:
+            return Readout(features, self.shift.widen(weight), self.bias)
+        ones, bias = z.new_ones(z.shape[-2], 1), self.bias.unsqueeze(0)
+        table = self.shift.table()
+        return Readout(
+            z,
+            weight,
+            rate=self.rate,
+            design=join(ones, design),
+            table=bias if table is None else torch.cat([bias, table]),
+        )
 
     def effective_weights(self) -> Tensor:
         """Weights (genes, factors) as they are applied: zero outside a hard mask."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.layers import MLP
+from distaff.nn.readouts import Readout
 
 __all__ = ["AbstractDecoder", "MLPDecoder"]
 
@@ -17,8 +18,12 @@ class AbstractDecoder(nn.Module):
     """Maps a latent to raw heads, one (..., cells, genes) tensor a name; links belong to the likelihood."""
 
     @abstractmethod
+    def readouts(self, z: Tensor, covariates: Covariates) -> dict[str, Readout]:
+        """Latent (..., cells, n_latent) to heads, in parts."""
+
     def forward(self, z: Tensor, covariates: Covariates) -> dict[str, Tensor]:
-        """Latent (..., cells, n_latent) to heads."""
+        """Latent (..., cells, n_latent) to heads, each (..., cells, genes)."""
+        return {name: readout.dense() for name, readout in self.readouts(z, covariates).items()}
 
 
 class MLPDecoder(AbstractDecoder):
@@ -51,7 +56,7 @@ class MLPDecoder(AbstractDecoder):
         self.body = MLP(n_latent, widths, spec)
         self.heads = nn.ModuleDict({head: nn.Linear(widths[-1], n_genes) for head in heads})
 
-    def forward(self, z: Tensor, covariates: Covariates) -> dict[str, Tensor]:
-        """Latent (..., cells, n_latent) to heads, each (..., cells, n_genes)."""
+    def readouts(self, z: Tensor, covariates: Covariates) -> dict[str, Readout]:
+        """Latent (..., cells, n_latent) to heads."""
         h = self.body(z, covariates)
-        return {head: linear(h) for head, linear in self.heads.items()}
+        return {head: Readout(h, linear.weight, linear.bias) for head, linear in self.heads.items()}

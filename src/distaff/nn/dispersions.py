@@ -29,6 +29,11 @@ class AbstractDispersion(nn.Module):
     def forward(self, heads: dict[str, Tensor], covariates: Covariates) -> Tensor:
         """Positive values, (genes,) or (..., cells, genes)."""
 
+    def by_group(self, covariates: Covariates) -> tuple[Tensor, Tensor | None] | None:
+        """Values (groups, genes) and the group of each cell, None for one group; None if cells differ."""
+        del covariates
+        return None
+
 
 class GeneDispersion(AbstractDispersion):
     """One value a gene.
@@ -47,6 +52,11 @@ class GeneDispersion(AbstractDispersion):
         """Values of shape (genes,)."""
         del heads, covariates
         return self.log_value.exp()
+
+    def by_group(self, covariates: Covariates) -> tuple[Tensor, None]:
+        """Values of one group, shape (1, genes)."""
+        del covariates
+        return self.log_value.exp().unsqueeze(0), None
 
 
 class GroupDispersion(AbstractDispersion):
@@ -70,10 +80,15 @@ class GroupDispersion(AbstractDispersion):
     def forward(self, heads: dict[str, Tensor], covariates: Covariates) -> Tensor:
         """Values of shape (cells, genes)."""
         del heads
+        values, group = self.by_group(covariates)
+        return nn.functional.embedding(group, values)
+
+    def by_group(self, covariates: Covariates) -> tuple[Tensor, Tensor]:
+        """Values (groups, genes) and the group of each cell."""
         group = self.group_of(covariates)
         if group is None:
             raise ValueError("This dispersion needs the group of each cell, and the minibatch has none.")
-        return nn.functional.embedding(group.squeeze(1).long(), self.log_value()).exp()
+        return self.log_value().exp(), group.squeeze(1).long()
 
 
 class CellDispersion(AbstractDispersion):

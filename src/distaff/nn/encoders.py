@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.layers import MLP
+from distaff.ops import map_entries
 
 __all__ = ["Log1p", "MLPEncoder"]
 
@@ -17,8 +18,8 @@ class Log1p(nn.Module):
     """``log(1 + x)``: how counts enter an encoder, for numerical stability only."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Transform counts of any shape."""
-        return torch.log1p(x)
+        """Transform counts of any shape, dense or sparse."""
+        return map_entries(torch.log1p, x)
 
 
 class MLPEncoder(nn.Module):
@@ -51,7 +52,9 @@ class MLPEncoder(nn.Module):
         self.n_out = widths[-1]
         self.transform = transform
         self.body = MLP(n_genes, widths, spec, dropout_rate=dropout_rate)
+        first = self.body.linears[0].linear.weight
+        first.data = first.data.T.contiguous().T  # the weights of a gene side by side, for sparse counts
 
     def forward(self, x: Tensor, covariates: Covariates) -> Tensor:
-        """Map expression (cells, genes) to features (cells, n_out)."""
+        """Map expression (cells, genes), dense or sparse CSR, to features (cells, n_out)."""
         return self.body(self.transform(x), covariates)

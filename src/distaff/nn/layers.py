@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from distaff.nn.covariates import Covariates, CovariateSpec
+from distaff.nn.readouts import Readout
 from distaff.nn.tables import CategoryTable
+from distaff.ops import fold_batch_norm, linear_map
 
-__all__ = ["MLP", "BatchNorm", "CovariateLinear", "CovariateShift"]
+__all__ = ["MLP", "BatchNorm", "CovariateLinear", "CovariateShift", "join"]
 
 # scVI's (from its TensorFlow origin): slow running averages and a large floor under the variance
 BATCH_NORM_MOMENTUM = 0.01
@@ -52,10 +54,41 @@ class CovariateShift(nn.Module):
             if table.n_rows:
                 y = y + nn.functional.embedding(code, table())
         if len(self.continuous):
-            if covariates.continuous is None:
-                raise ValueError("This layer needs continuous covariates, and the minibatch has none.")
-            y = y + covariates.continuous @ self.continuous
+            y = y + self._continuous(covariates) @ self.continuous
         return y
+
+    def design(self, covariates: Covariates) -> Tensor | None:
+        """Columns (cells, columns) whose product with :meth:`table` is the shift; None for no shift."""
+        columns = [
+            nn.functional.one_hot(code, table.n_rows).to(self.continuous.dtype)
+            for table, code in zip(self.categorical, covariates.codes(), strict=False)
+            if table.n_rows
+        ]
+        if len(self.continuous):
+            columns.append(self._continuous(covariates))
+        return torch.cat(columns, dim=1) if columns else None
+
+    def table(self) -> Tensor | None:
+        """What each column of :meth:`design` adds, (columns, n_out); None for no shift."""
+        rows = [table() for table in self.categorical if table.n_rows]
+        if len(self.continuous):
+            rows.append(self.continuous)
+        return torch.cat(rows) if rows else None
+
+    def widen(self, weight: Tensor) -> Tensor:
+        """Weight (n_out, n_in) of a linear map with the columns of :meth:`design` as further inputs."""
+        table = self.table()
+        return weight if table is None else torch.cat([weight, table.T], dim=1)
+
+    def _continuous(self, covariates: Covariates) -> Tensor:
+        if covariates.continuous is None:
+            raise ValueError("This layer needs continuous covariates, and the minibatch has none.")
+        return covariates.continuous
+
+
+def join(x: Tensor, design: Tensor | None) -> Tensor:
+    """Features (..., cells, n_in) with the columns of a design (cells, columns) beside them."""
+    return x if design is None else torch.cat([x, design.expand(*x.shape[:-1], -1)], dim=-1)
 
 
 class CovariateLinear(nn.Module):
@@ -88,7 +121,11 @@ class CovariateLinear(nn.Module):
 
     def forward(self, x: Tensor, covariates: Covariates) -> Tensor:
         """Map (..., cells, n_in) to (..., cells, n_out)."""
-        return self.shift(self.linear(x), covariates)
+        return self.shift(linear_map(x, self.linear.weight, self.linear.bias), covariates)
+
+    def readout(self, features: Tensor) -> Readout:
+        """Return the same in parts, of features that were joined with the covariates."""
+        return Readout(features, self.shift.widen(self.linear.weight), self.linear.bias)
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -99,6 +136,7 @@ class BatchNorm(nn.BatchNorm1d):
 
     running_mean: Tensor
     running_var: Tensor
+    num_batches_tracked: Tensor
 
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's signature
         """Follow the minibatches in training, unless the layer is frozen."""
@@ -107,6 +145,31 @@ class BatchNorm(nn.BatchNorm1d):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise each feature over all leading dimensions."""
         return super().forward(x.flatten(0, -2)).view_as(x)
+
+    def folded(self, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the linear map that a linear map and its normalisation are together.
+
+        Parameters
+        ----------
+        x
+            Features (..., cells, n_in).
+        weight
+            Weight (n_features, n_in) of the linear map.
+        """
+        if not self.training:
+            scale = self.weight / (self.running_var + BATCH_NORM_EPS).sqrt()
+            return weight * scale.unsqueeze(1), self.bias - self.running_mean * scale
+        x = x.flatten(0, -2)
+        weight, bias, mean, variance = fold_batch_norm(x, weight, self.weight, self.bias, eps=BATCH_NORM_EPS)
+        self._follow(mean, variance, len(x))
+        return weight, bias
+
+    @torch.no_grad()
+    def _follow(self, mean: Tensor, variance: Tensor, n_cells: int) -> None:
+        """Move the running averages towards the moments of a minibatch."""
+        self.running_mean.lerp_(mean, BATCH_NORM_MOMENTUM)
+        self.running_var.lerp_(variance * (n_cells / max(n_cells - 1, 1)), BATCH_NORM_MOMENTUM)
+        self.num_batches_tracked.add_(1)
 
     @torch.no_grad()
     def fit(self, x: Tensor, *, mean: Tensor) -> None:
@@ -163,6 +226,6 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor, covariates: Covariates) -> Tensor:
         """Map (..., cells, n_in) to (..., cells, width of the last layer)."""
-        for linear, norm in zip(self.linears, self.norms, strict=True):
-            x = self.dropout(torch.relu(norm(linear(x, covariates))))
+        for layer, norm in zip(self.linears, self.norms, strict=True):
+            x = self.dropout(torch.relu(norm(layer(x, covariates))))
         return x

@@ -13,6 +13,7 @@ from distaff.nn.encoders import MLPEncoder
 from distaff.nn.links import Identity
 from distaff.nn.posteriors import NormalPosterior
 from distaff.nn.tables import Extendable
+from distaff.ops import row_sums
 
 __all__ = ["AbstractLibrary", "FixedLibrary", "LearnedLibrary", "ObservedLibrary"]
 
@@ -35,7 +36,7 @@ class ObservedLibrary(AbstractLibrary):
     def forward(self, x: Tensor, covariates: Covariates) -> tuple[Tensor, None]:
         """Log total (cells, 1); no posterior."""
         del covariates
-        return x.sum(dim=1, keepdim=True).log(), None
+        return row_sums(x).log(), None
 
     def prior(self, covariates: Covariates) -> None:
         """None: the library size is observed."""
@@ -48,7 +49,7 @@ class FixedLibrary(AbstractLibrary):
     def forward(self, x: Tensor, covariates: Covariates) -> tuple[Tensor, None]:
         """Zeros (cells, 1); no posterior."""
         del covariates
-        return x.new_zeros(len(x), 1), None
+        return torch.zeros(len(x), 1, device=x.device), None
 
     def prior(self, covariates: Covariates) -> None:
         """None: the library size is fixed."""

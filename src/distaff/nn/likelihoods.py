@@ -13,6 +13,8 @@ from torch.distributions import Distribution
 
 from distaff.nn.covariates import Covariates
 from distaff.nn.dispersions import AbstractDispersion
+from distaff.nn.readouts import Readout
+from distaff.ops import linear_count_log_likelihood
 
 __all__ = [
     "AbstractLikelihood",
@@ -35,6 +37,25 @@ class AbstractLikelihood(nn.Module):
     @abstractmethod
     def forward(self, heads: dict[str, Tensor], library: Tensor, covariates: Covariates) -> Distribution:
         """Heads (..., cells, genes) and log library size (..., cells, 1) to ``p(x | z)``."""
+
+    def log_likelihood(
+        self, counts: Tensor, readouts: dict[str, Readout], log_size: Tensor, covariates: Covariates
+    ) -> Tensor | None:
+        """``log p(x | z)`` of each cell, without a (cells, genes) matrix; None where that cannot be.
+
+        Parameters
+        ----------
+        counts
+            Sparse CSR tensor (cells, genes).
+        readouts
+            Heads of the decoder, in parts.
+        log_size
+            Log library size (cells, 1).
+        covariates
+            Covariates of the cells.
+        """
+        del counts, readouts, log_size, covariates
+        return None
 
     @abstractmethod
     def statistics(self, px: Distribution) -> dict[str, Tensor]:
@@ -65,6 +86,15 @@ class NegativeBinomialLikelihood(AbstractLikelihood):
         scale = self.link(heads["scale"])
         theta = self.dispersion(heads, covariates)
         return NegativeBinomial(mu=library.exp() * scale, theta=theta, scale=scale, validate_args=False)
+
+    def log_likelihood(
+        self, counts: Tensor, readouts: dict[str, Readout], log_size: Tensor, covariates: Covariates
+    ) -> Tensor | None:
+        """Log-likelihood of each cell, in parts; None for a softplus link or a dispersion of each cell."""
+        theta = self.dispersion.by_group(covariates)
+        if theta is None:
+            return None
+        return _log_likelihood("nb", self.link, counts, readouts, log_size, theta)
 
     def statistics(self, px: NegativeBinomial) -> dict[str, Tensor]:
         """Mean and inverse dispersion."""
@@ -101,6 +131,15 @@ class ZeroInflatedNegativeBinomialLikelihood(AbstractLikelihood):
             validate_args=False,
         )
 
+    def log_likelihood(
+        self, counts: Tensor, readouts: dict[str, Readout], log_size: Tensor, covariates: Covariates
+    ) -> Tensor | None:
+        """Log-likelihood of each cell, in parts; None for a softplus link or a dispersion of each cell."""
+        theta = self.dispersion.by_group(covariates)
+        if theta is None:
+            return None
+        return _log_likelihood("zinb", self.link, counts, readouts, log_size, theta)
+
     def statistics(self, px: ZeroInflatedNegativeBinomial) -> dict[str, Tensor]:
         """Mean of the NB, inverse dispersion, chance of the further zero."""
         return {"mean": px.mu, "dispersions": px.theta, "dropout": px.zi_probs}
@@ -127,6 +166,13 @@ class PoissonLikelihood(AbstractLikelihood):
         scale = self.link(heads["scale"])
         rate = (library.exp() * scale).clamp(min=SMALLEST_RATE)
         return Poisson(rate=rate, scale=scale, validate_args=False)
+
+    def log_likelihood(
+        self, counts: Tensor, readouts: dict[str, Readout], log_size: Tensor, covariates: Covariates
+    ) -> Tensor | None:
+        """Log-likelihood of each cell, in parts; None for a softplus link."""
+        del covariates
+        return _log_likelihood("poisson", self.link, counts, readouts, log_size)
 
     def statistics(self, px: Poisson) -> dict[str, Tensor]:
         """Mean."""
@@ -161,3 +207,30 @@ class NormalLikelihood(AbstractLikelihood):
     def statistics(self, px: Normal) -> dict[str, Tensor]:
         """Mean and standard deviation."""
         return {"mean": px.loc, "dispersions": px.scale}
+
+
+def _log_likelihood(
+    family: str,
+    link: nn.Module,
+    counts: Tensor,
+    readouts: dict[str, Readout],
+    log_size: Tensor,
+    theta: tuple[Tensor, Tensor | None] | None = None,
+) -> Tensor | None:
+    """Log-likelihood of each cell if expression is a softmax of linear logits, else None."""
+    scale, dropout = readouts["scale"], readouts.get("dropout")
+    shares_features = dropout is None or dropout.features is scale.features
+    if scale.norm is not None or not isinstance(link, nn.Softmax) or not shares_features:
+        return None
+    return linear_count_log_likelihood(
+        counts,
+        scale.features,
+        scale.weight,
+        bias=scale.bias,
+        log_size=log_size,
+        family=family,
+        theta=theta[0] if theta is not None and theta[1] is None else theta,
+        dropout=None if dropout is None else (dropout.weight, dropout.bias),
+        offset=None if scale.design is None else (scale.design, scale.table),
+        floor=scale.floor,
+    )

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.decoders import AbstractDecoder
-from distaff.nn.layers import BatchNorm, CovariateLinear, CovariateShift
+from distaff.nn.layers import BatchNorm, CovariateLinear, CovariateShift, join
+from distaff.nn.readouts import AbstractRate, LogLinearRate, Readout
 
-__all__ = ["AbstractRate", "AdditiveRate", "LinearDecoder", "LogLinearRate", "Weights"]
+__all__ = ["LinearDecoder", "Weights"]
 
-RATE_FLOOR = 1e-3  # expression of a gene in no active factor, on the scale of log1p expression
 INITIAL_WEIGHT = 0.1  # non-negative loadings start near it: small, but not in the flat tail of softplus
 
 
@@ -52,27 +52,6 @@ class Weights(nn.Module):
 def _inverse_softplus(y: Tensor) -> Tensor:
     y = y.clamp(min=1e-4)  # below it the gradient of softplus is too flat to come back
     return y + torch.log(-torch.expm1(-y))
-
-
-class AbstractRate(nn.Module):
-    """How the sum over factors becomes the logits of expression."""
-
-
-class LogLinearRate(AbstractRate):
-    """``logits = z W'``: factors act on the log scale :cite:p:`Svensson20`."""
-
-    def forward(self, activity: Tensor) -> Tensor:
-        """Return the sum over factors itself."""
-        return activity
-
-
-class AdditiveRate(AbstractRate):
-    r"""``logits = log(expm1(z W') + floor)``: non-negative factors add up to log1p expression."""
-
-    def forward(self, activity: Tensor) -> Tensor:
-        """Logits whose exponential is ``expm1`` of the sum over factors, never below the floor."""
-        # log(expm1(a) + f) without the exponential of a large a
-        return activity + torch.log1p(-(1.0 - RATE_FLOOR) * torch.exp(-activity))
 
 
 class LinearDecoder(AbstractDecoder):
@@ -118,12 +97,19 @@ class LinearDecoder(AbstractDecoder):
             {head: CovariateLinear(n_latent, n_genes, spec) for head in heads if head != "scale"}
         )
 
-    def forward(self, z: Tensor, covariates: Covariates) -> dict[str, Tensor]:
-        """Latent (..., cells, factors) to heads, each (..., cells, genes)."""
-        logits = self.shift(self.rate(z @ self.weights().T), covariates)
-        if self.norm is not None:
-            logits = self.norm(logits)
-        return {"scale": logits} | {name: head(z, covariates) for name, head in self.heads.items()}
+    def readouts(self, z: Tensor, covariates: Covariates) -> dict[str, Readout]:
+        """Latent (..., cells, factors) to heads, in parts."""
+        design = self.shift.design(covariates)
+        features = join(z, design)
+        heads = {name: head.readout(features) for name, head in self.heads.items()}
+        return {"scale": self._scale(z, features, design)} | heads
+
+    def _scale(self, z: Tensor, features: Tensor, design: Tensor | None) -> Readout:
+        if self.rate.floor is not None:
+            table = self.shift.table()
+            return Readout(z, self.weights(), rate=self.rate, design=design, table=table, norm=self.norm)
+        weight = self.shift.widen(self.weights())
+        return Readout(features, *((weight,) if self.norm is None else self.norm.folded(features, weight)))
 
     def effective_weights(self) -> Tensor:
         """Weights (genes, factors) as they are applied, before any batch norm."""

@@ -1,5 +1,7 @@
 """Pure tensor functions: no state, no networks, no AnnData."""
 
+from distaff.ops.batch_norm import fold_batch_norm
+from distaff.ops.count_likelihood import linear_count_log_likelihood
 from distaff.ops.dip import dip_penalty
 from distaff.ops.divergences import kl_divergence
 from distaff.ops.hsic import hsic, hsic_matrix
@@ -13,6 +15,8 @@ from distaff.ops.prox import (
     soft_threshold,
 )
 from distaff.ops.schedules import Constant, Cosine, Cyclical, Linear, Schedule, Sigmoid
+from distaff.ops.sparse import as_dense, is_sparse, linear_map, map_entries, row_sums
+from distaff.ops.sparse_linear import sparse_linear
 from distaff.ops.total_correlation import total_correlation
 
 __all__ = [
@@ -23,16 +27,24 @@ __all__ = [
     "Schedule",
     "Sigmoid",
     "adam_metric",
+    "as_dense",
     "batch_capacity_penalty",
     "cell_capacity_penalty",
     "dip_penalty",
+    "fold_batch_norm",
     "hsic",
     "hsic_matrix",
+    "is_sparse",
     "kl_divergence",
+    "linear_count_log_likelihood",
+    "linear_map",
+    "map_entries",
     "prox_group_metric",
     "prox_l1_group",
     "prox_l1_group_metric",
     "proximal_step",
+    "row_sums",
     "soft_threshold",
+    "sparse_linear",
     "total_correlation",
 ]

@@ -1,5 +1,7 @@
 """Training: the plan, its runner, data splits, learning-rate phases, isolated random numbers."""
 
+from distaff.train.cells import CellLoader
+from distaff.train.data import CellData, dense_data
 from distaff.train.epochs import MOST_EPOCHS, number_of_epochs
 from distaff.train.phases import LearningRatePhases
 from distaff.train.plan import DivergenceError, FactorTrainingPlan
@@ -10,12 +12,15 @@ from distaff.train.svi import SVIPlan
 
 __all__ = [
     "MOST_EPOCHS",
+    "CellData",
+    "CellLoader",
     "DivergenceError",
     "FactorTrainRunner",
     "FactorTrainingPlan",
     "LearningRatePhases",
     "SVIPlan",
     "Split",
+    "dense_data",
     "draw_seed",
     "isolated_rng",
     "number_of_epochs",

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
-from scvi.module.base import BaseModuleClass, LossOutput
+from scvi.module.base import BaseModuleClass
 from scvi.train import TrainingPlan
 from torch import Tensor
 
 from distaff._checks import check_number
+from distaff.train.data import Chunk
 from distaff.train.phases import LearningRatePhases
 from distaff.train.proximal import apply_proximal_steps
+
+if TYPE_CHECKING:
+    from distaff.module.factor_module import MinibatchLoss
 
 __all__ = ["DivergenceError", "FactorTrainingPlan"]
 
@@ -39,6 +44,8 @@ class FactorTrainingPlan(TrainingPlan):
         L2 penalty of Adam (scvi-tools' default).
     eps
         Term added to Adam's denominator (scvi-tools' default, far above torch's).
+    chunks
+        Whether minibatches come in chunks, whose optimiser steps the plan takes itself.
     """
 
     def __init__(
@@ -49,6 +56,7 @@ class FactorTrainingPlan(TrainingPlan):
         phases: LearningRatePhases | None = None,
         weight_decay: float = 1e-6,
         eps: float = 0.01,
+        chunks: bool = False,
     ) -> None:
         check_number("lr", lr, above=0)
         check_number("weight_decay", weight_decay, minimum=0)
@@ -57,61 +65,83 @@ class FactorTrainingPlan(TrainingPlan):
         # the objective weighs the KL by the number of steps; scvi's own weight would do so twice
         self.loss_kwargs.pop("kl_weight", None)
         self.phases = phases
+        self.automatic_optimization = not chunks
         self.sums: dict[str, dict[str, Tensor]] = {"train": {}, "validation": {}}
         self.n_cells = {"train": 0, "validation": 0}
         self.dimension_curves: dict[str, list[Tensor]] = defaultdict(list)
 
     # --- steps -----------------------------------------------------------------------------------
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Loss of a minibatch."""
+    def training_step(self, batch: dict[str, Tensor] | Chunk, batch_idx: int) -> Tensor | None:
+        """Take the optimiser steps of a chunk of minibatches; of a single one, return the loss."""
         del batch_idx
-        return self._step(batch, "train").loss
+        if isinstance(batch, Chunk):
+            self._train_on(batch)
+            return None
+        return self._step(batch, "train")
+
+    def _train_on(self, chunk: Chunk) -> None:
+        """One optimiser step a minibatch, without the trainer's work in between."""
+        optimiser = self.optimizers(use_pl_optimizer=False)
+        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        for minibatch in chunk:
+            on_device = self.transfer_batch_to_device(minibatch, self.device, 0)
+            optimiser.zero_grad()
+            self._step(on_device, "train").backward()
+            optimiser.step()
+            self._after_step(optimiser)
+            progress.increment_ready()
+            progress.increment_completed()
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Record the loss of a minibatch of held-out cells, with the same weights as in training."""
         del batch_idx
         self._step(batch, "validation")
 
-    def _step(self, batch: dict[str, Tensor], mode: str) -> LossOutput:
-        _, _, output = self.forward(batch, loss_kwargs=self.loss_kwargs)
-        self._accumulate(output, mode)
-        return output
+    def _step(self, batch: dict[str, Tensor], mode: str) -> Tensor:
+        found = self.module.minibatch_loss(batch)
+        self._accumulate(found, mode)
+        return found.loss
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Step, apply the proximal steps, then count: schedules run in realised steps."""
+        """Step as the trainer asks for it."""
         super().optimizer_step(*args, **kwargs)
-        apply_proximal_steps(self.module.decoder, self.optimizers(use_pl_optimizer=False))
+        self._after_step(self.optimizers(use_pl_optimizer=False))
+
+    def _after_step(self, optimiser: torch.optim.Optimizer) -> None:
+        """Apply the proximal steps, then count: schedules run in realised steps."""
+        apply_proximal_steps(self.module.decoder, optimiser)
         self.module.objective.advance()
 
     # --- metrics ---------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def _accumulate(self, output: LossOutput, mode: str) -> None:
+    def _accumulate(self, found: MinibatchLoss, mode: str) -> None:
         """Add a minibatch to the epoch's sums, on the device: nothing waits for it."""
-        n = output.n_obs_minibatch
-        extra = output.extra_metrics
+        n = len(found.reconstruction)
         dtype = torch.float32 if self.device.type == "mps" else torch.float64  # MPS has no float64
-        location = extra["location"].to(dtype)
         sums = {
-            "loss": output.loss.detach() * n,
-            "reconstruction_loss": output.reconstruction_loss_sum.detach(),
-            "kl_local": output.kl_local_sum.detach(),
-            "location_sum": location.sum(0),
-            "location_squares": location.square().sum(0),
+            "loss": found.loss.detach() * n,
+            "reconstruction_loss": found.reconstruction.sum(dtype=dtype),
+            "kl_local": found.kl.sum(dtype=dtype) + found.kl_library.sum(dtype=dtype),
+            "kl_per_dimension": found.kl.sum(0, dtype=dtype),
+            "location_sum": found.location.sum(0, dtype=dtype),
+            "location_squares": found.location.square().sum(0, dtype=dtype),
+            **{f"loss_{name}": part * n for name, part in found.parts.items()},
         }
-        for name, value in extra.items():
-            if name.startswith(("loss_", "kl_per_dimension")):
-                sums[name] = value * n
         total = self.sums[mode]
         for name, value in sums.items():
-            value = value.to(dtype)
-            total[name] = total[name] + value if name in total else value
+            if name in total:
+                total[name] += value
+            else:
+                total[name] = value.to(dtype, copy=True)
         self.n_cells[mode] += n
 
     def on_train_epoch_end(self) -> None:
-        """Log the epoch."""
+        """Log the epoch, and move on to the next learning rate where the trainer does not."""
         self._log_epoch("train")
+        if not self.automatic_optimization and self.phases is not None:
+            self.lr_schedulers().step()
 
     def on_validation_epoch_end(self) -> None:
         """Log the epoch on held-out cells, before early stopping looks."""
@@ -155,11 +185,18 @@ class FactorTrainingPlan(TrainingPlan):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Adam, with the learning-rate phases if there are any."""
-        config = super().configure_optimizers()
+        weights = [p for p in self.module.parameters() if p.requires_grad and p.numel()]
+        optimiser = torch.optim.Adam(
+            weights, lr=self.lr, eps=self.eps, weight_decay=self.weight_decay, fused=_can_fuse(weights)
+        )
+        config: dict[str, Any] = {"optimizer": optimiser}
         if self.phases is not None:
             phases, lr = self.phases, self.lr
-            scheduler = torch.optim.lr_scheduler.LambdaLR(
-                config["optimizer"], lambda epoch: phases(epoch) / lr
-            )
+            scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda epoch: phases(epoch) / lr)
             config["lr_scheduler"] = {"scheduler": scheduler, "interval": "epoch"}
         return config
+
+
+def _can_fuse(weights: Sequence[Tensor]) -> bool:
+    """Whether torch has one kernel for all of Adam's step."""
+    return all(w.device.type in ("cpu", "cuda") and w.is_floating_point() for w in weights)

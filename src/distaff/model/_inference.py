@@ -1,0 +1,128 @@
+"""Reading cells minibatch by minibatch, and the likelihoods that need no (cells, genes) matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from anndata import AnnData
+from lightning.pytorch.utilities import move_data_to_device
+from scvi.utils import unsupported_if_adata_minified
+from torch import Tensor
+
+from distaff._checks import error
+from distaff.train import CellLoader, isolated_rng
+
+__all__ = ["InferenceMixin", "stack"]
+
+BATCH_SIZE = 1024  # cells a block where nothing is learned
+
+
+class InferenceMixin:
+    """Minibatches for methods that only read, and ELBO and reconstruction error by the kernel of training."""
+
+    def _minibatches(
+        self: Any,
+        adata: AnnData | None,
+        indices: Sequence[int] | None = None,
+        batch_size: int | None = None,
+        dataloader: Iterable[dict[str, Tensor]] | None = None,
+    ) -> Iterable[dict[str, Tensor]]:
+        """Validated cells in order, with sparse counts where they are in memory."""
+        if dataloader is not None:
+            if adata is not None or indices is not None:
+                raise error("Only one of dataloader and adata (or indices) may be given", got="both")
+            return dataloader
+        adata = self._validate_anndata(adata)
+        manager = self.get_anndata_manager(adata, required=True)
+        return CellLoader(manager, indices, batch_size=batch_size or BATCH_SIZE)
+
+    @unsupported_if_adata_minified
+    def get_elbo(
+        self: Any,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | None = None,
+        batch_size: int | None = None,
+        dataloader: Iterable[dict[str, Tensor]] | None = None,
+        return_mean: bool = True,  # noqa: FBT001, FBT002 - scvi's signature
+        *,
+        seed: int = 0,
+    ) -> Tensor:
+        """Evidence lower bound of cells, with the KL at weight 1 whatever was trained; higher is better.
+
+        Parameters
+        ----------
+        adata
+            Cells with the genes of the model, in its order; None for the cells it was trained on.
+        indices
+            Which cells; None for all.
+        batch_size
+            Cells a minibatch; None for 1,024.
+        dataloader
+            Minibatches, in place of ``adata``.
+        return_mean
+            Return the mean over cells, else one value a cell.
+        seed
+            Seed of the draw from the posterior.
+
+        Returns
+        -------
+        Tensor, nats a cell.
+        """
+        losses = self._losses(self._minibatches(adata, indices, batch_size, dataloader), seed)
+        elbo = -torch.cat([loss.reconstruction + (loss.kl_library + loss.kl.sum(-1)) for loss in losses])
+        return elbo.mean() if return_mean else elbo
+
+    @unsupported_if_adata_minified
+    def get_reconstruction_error(
+        self: Any,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | None = None,
+        batch_size: int | None = None,
+        dataloader: Iterable[dict[str, Tensor]] | None = None,
+        return_mean: bool = True,  # noqa: FBT001, FBT002 - scvi's signature
+        *,
+        seed: int = 0,
+    ) -> dict[str, Tensor]:
+        """Negative log-likelihood of cells given a draw of their latent.
+
+        Parameters
+        ----------
+        adata
+            Cells with the genes of the model, in its order; None for the cells it was trained on.
+        indices
+            Which cells; None for all.
+        batch_size
+            Cells a minibatch; None for 1,024.
+        dataloader
+            Minibatches, in place of ``adata``.
+        return_mean
+            Return the mean over cells, else one value a cell.
+        seed
+            Seed of the draw from the posterior.
+
+        Returns
+        -------
+        ``{"reconstruction_loss": value}``, nats a cell.
+        """
+        losses = self._losses(self._minibatches(adata, indices, batch_size, dataloader), seed)
+        values = torch.cat([loss.reconstruction for loss in losses])
+        return {"reconstruction_loss": values.mean() if return_mean else values}
+
+    @torch.inference_mode()
+    def _losses(self: Any, minibatches: Iterable[dict[str, Tensor]], seed: int) -> list[Any]:
+        """Loss of each minibatch, in evaluation mode."""
+        self.module.eval()
+        with isolated_rng(seed):
+            return [self.module.minibatch_loss(tensors) for tensors in self._on_device(minibatches)]
+
+    def _on_device(self: Any, minibatches: Iterable[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
+        for tensors in minibatches:
+            yield move_data_to_device(tensors, self.module.device)
+
+
+def stack(blocks: Iterable[Tensor]) -> np.ndarray:
+    """Blocks of cells as one array."""
+    return torch.cat([block.cpu() for block in blocks]).numpy()

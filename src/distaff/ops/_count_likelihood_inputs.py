@@ -1,0 +1,72 @@
+"""What a count likelihood is computed from, checked."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+
+from distaff._checks import check_choice, check_number, error
+
+__all__ = ["Family", "Inputs", "checked"]
+
+Family = Literal["nb", "zinb", "poisson"]
+FAMILIES = ("nb", "zinb", "poisson")
+
+
+class Inputs(NamedTuple):
+    """Tensors of a linear decoder and its count likelihood; None for what there is not."""
+
+    features: Tensor  # (cells, factors)
+    weight: Tensor  # (genes, factors)
+    bias: Tensor | None  # (genes,)
+    log_size: Tensor  # (cells, 1)
+    theta: Tensor | None  # (groups, genes)
+    dropout_weight: Tensor | None  # (genes, factors)
+    dropout_bias: Tensor | None  # (genes,)
+    table: Tensor | None  # (covariates, genes)
+
+
+def checked(
+    inputs: Inputs,
+    *,
+    counts: Tensor,
+    family: str,
+    codes: Tensor | None,
+    design: Tensor | None,
+    floor: float | None,
+) -> None:
+    """Raise unless the inputs fit each other."""
+    check_choice("family", family, FAMILIES)
+    if (inputs.theta is None) != (family == "poisson"):
+        raise error("theta must be given for 'nb' and 'zinb', and for these alone", got=f"family={family!r}")
+    if (inputs.dropout_weight is None) != (family != "zinb"):
+        raise error("dropout must be given for 'zinb', and for it alone", got=f"family={family!r}")
+    if floor is not None:
+        check_number("floor", floor, minimum=0.0)
+    if floor is not None and inputs.bias is not None:
+        raise error("bias must be None with a floor", got="both", fix="Give it as an offset.")
+    if floor is None and design is not None:
+        raise error("offset must be None without a floor", got="one", fix="Append it to the features.")
+    _check_shapes(inputs, counts, codes, design)
+
+
+def _check_shapes(inputs: Inputs, counts: Tensor, codes: Tensor | None, design: Tensor | None) -> None:
+    (n_cells, n_genes), n_factors = counts.shape, inputs.features.shape[1]
+    n_groups = 1 if inputs.theta is None else len(inputs.theta)
+    n_covariates = 0 if design is None else design.shape[1]
+    expected = {
+        "features": (n_cells, n_factors),
+        "weight": (n_genes, n_factors),
+        "bias": (n_genes,),
+        "log_size": (n_cells, 1),
+        "theta": (n_groups, n_genes),
+        "dropout_weight": (n_genes, n_factors),
+        "dropout_bias": (n_genes,),
+        "table": (n_covariates, n_genes),
+    }
+    given = inputs._asdict() | {"codes of theta": codes, "design": design}
+    expected |= {"codes of theta": (n_cells,), "design": (n_cells, n_covariates)}
+    for name, tensor in given.items():
+        if tensor is not None and tuple(tensor.shape) != expected[name]:
+            raise error(f"{name} must have the shape {expected[name]}", got=tuple(tensor.shape))

@@ -1,0 +1,45 @@
+"""Expression as a dense or as a sparse CSR tensor: the few things that networks ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from distaff.ops.sparse_linear import sparse_linear
+
+__all__ = ["as_dense", "is_sparse", "linear_map", "map_entries", "row_sums"]
+
+
+def is_sparse(x: Tensor) -> bool:
+    """Whether ``x`` is a sparse CSR tensor."""
+    return x.layout == torch.sparse_csr
+
+
+def as_dense(x: Tensor) -> Tensor:
+    """Return ``x`` as a dense tensor."""
+    return x.to_dense() if is_sparse(x) else x
+
+
+def map_entries(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Apply a function that leaves 0 alone to each entry."""
+    if not is_sparse(x):
+        return function(x)
+    return torch.sparse_csr_tensor(
+        x.crow_indices(), x.col_indices(), function(x.values()), size=x.shape, check_invariants=False
+    )
+
+
+def row_sums(x: Tensor) -> Tensor:
+    """Sum of each row, shape (rows, 1)."""
+    if not is_sparse(x):
+        return x.sum(dim=1, keepdim=True)
+    return torch.segment_reduce(x.values(), "sum", offsets=x.crow_indices().long()).unsqueeze(1)
+
+
+def linear_map(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``x W' + b``; a sparse ``x`` (cells, n_in) gets no gradient."""
+    if is_sparse(x):
+        return sparse_linear(x, weight, bias)
+    return torch.nn.functional.linear(x, weight, bias)
