@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.decoders import AbstractDecoder
-from distaff.nn.layers import CovariateLinear, CovariateShift, join
+from distaff.nn.layers import CovariateLinear, CovariateShift, join, readouts_of
 from distaff.nn.readouts import Readout
 
 __all__ = ["AdditiveDecoder"]
@@ -63,4 +63,4 @@ class AdditiveDecoder(AbstractDecoder):
         scale = Readout(
             join(curves.flatten(-2), design), self.shift.widen(self.output.weight), self.output.bias
         )
-        return {"scale": scale} | {name: head.readout(join(z, design)) for name, head in self.heads.items()}
+        return {"scale": scale} | readouts_of(self.heads, join(z, design))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from distaff.nn.added import Added
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.decoders import AbstractDecoder
-from distaff.nn.layers import CovariateLinear, CovariateShift, join
+from distaff.nn.layers import CovariateLinear, CovariateShift, join, readouts_of
 from distaff.nn.linear_decoder import Weights
 from distaff.nn.readouts import AbstractRate, LogLinearRate, Readout
 from distaff.nn.terms import Terms
@@ -140,8 +140,7 @@ class AnnotatedDecoder(AbstractDecoder):
         design = self.shift.design(covariates)
         features = join(z, design)
         known = join(z[..., : self.terms[0].n_factors], design) if len(self.terms) > 1 else features
-        heads = {name: head.readout(known) for name, head in self.heads.items()}
-        return {"scale": self._scale(z, features, design)} | heads
+        return {"scale": self._scale(z, features, design)} | readouts_of(self.heads, known)
 
     def _scale(self, z: Tensor, features: Tensor, design: Tensor | None) -> Readout:
         weight = self.effective_weights()
@@ -149,13 +148,8 @@ class AnnotatedDecoder(AbstractDecoder):
             return Readout(features, self.shift.widen(weight), self.bias)
         ones, bias = z.new_ones(z.shape[-2], 1), self.bias.unsqueeze(0)
         table = self.shift.table()
-        return Readout(
-            z,
-            weight,
-            rate=self.rate,
-            design=join(ones, design),
-            table=bias if table is None else torch.cat([bias, table]),
-        )
+        offset = join(ones, design), bias if table is None else torch.cat([bias, table])
+        return Readout(z, weight, rate=self.rate, offset=offset)
 
     def effective_weights(self) -> Tensor:
         """Weights (genes, factors) as they are applied: zero outside a hard mask."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -59,4 +60,5 @@ class MLPDecoder(AbstractDecoder):
     def readouts(self, z: Tensor, covariates: Covariates) -> dict[str, Readout]:
         """Latent (..., cells, n_latent) to heads."""
         h = self.body(z, covariates)
-        return {head: Readout(h, linear.weight, linear.bias) for head, linear in self.heads.items()}
+        layers: dict[str, Any] = dict(self.heads.items())
+        return {head: Readout(h, linear.weight, linear.bias) for head, linear in layers.items()}

@@ -29,8 +29,8 @@ class AbstractDispersion(nn.Module):
     def forward(self, heads: dict[str, Tensor], covariates: Covariates) -> Tensor:
         """Positive values, (genes,) or (..., cells, genes)."""
 
-    def by_group(self, covariates: Covariates) -> tuple[Tensor, Tensor | None] | None:
-        """Values (groups, genes) and the group of each cell, None for one group; None if cells differ."""
+    def by_group(self, covariates: Covariates) -> Tensor | tuple[Tensor, Tensor] | None:
+        """Values (genes,), or values (groups, genes) with the group of each cell; None if cells differ."""
         del covariates
         return None
 
@@ -53,10 +53,10 @@ class GeneDispersion(AbstractDispersion):
         del heads, covariates
         return self.log_value.exp()
 
-    def by_group(self, covariates: Covariates) -> tuple[Tensor, None]:
-        """Values of one group, shape (1, genes)."""
+    def by_group(self, covariates: Covariates) -> Tensor:
+        """Values of shape (genes,)."""
         del covariates
-        return self.log_value.exp().unsqueeze(0), None
+        return self.log_value.exp()
 
 
 class GroupDispersion(AbstractDispersion):

@@ -52,7 +52,7 @@ class MLPEncoder(nn.Module):
         self.n_out = widths[-1]
         self.transform = transform
         self.body = MLP(n_genes, widths, spec, dropout_rate=dropout_rate)
-        first = self.body.linears[0].linear.weight
+        first: nn.Parameter = self.body.get_parameter("linears.0.linear.weight")
         first.data = first.data.T.contiguous().T  # the weights of a gene side by side, for sparse counts
 
     def forward(self, x: Tensor, covariates: Covariates) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from distaff.nn.readouts import Readout
 from distaff.nn.tables import CategoryTable
 from distaff.ops import fold_batch_norm, linear_map
 
-__all__ = ["MLP", "BatchNorm", "CovariateLinear", "CovariateShift", "join"]
+__all__ = ["MLP", "BatchNorm", "CovariateLinear", "CovariateShift", "join", "readouts_of"]
 
 # scVI's (from its TensorFlow origin): slow running averages and a large floor under the variance
 BATCH_NORM_MOMENTUM = 0.01
@@ -60,9 +60,9 @@ class CovariateShift(nn.Module):
     def design(self, covariates: Covariates) -> Tensor | None:
         """Columns (cells, columns) whose product with :meth:`table` is the shift; None for no shift."""
         columns = [
-            nn.functional.one_hot(code, table.n_rows).to(self.continuous.dtype)
-            for table, code in zip(self.categorical, covariates.codes(), strict=False)
-            if table.n_rows
+            nn.functional.one_hot(code, len(rows)).to(self.continuous.dtype)
+            for rows, code in zip(self._tables(), covariates.codes(), strict=False)
+            if len(rows)
         ]
         if len(self.continuous):
             columns.append(self._continuous(covariates))
@@ -70,7 +70,7 @@ class CovariateShift(nn.Module):
 
     def table(self) -> Tensor | None:
         """What each column of :meth:`design` adds, (columns, n_out); None for no shift."""
-        rows = [table() for table in self.categorical if table.n_rows]
+        rows = [rows for rows in self._tables() if len(rows)]
         if len(self.continuous):
             rows.append(self.continuous)
         return torch.cat(rows) if rows else None
@@ -79,6 +79,9 @@ class CovariateShift(nn.Module):
         """Weight (n_out, n_in) of a linear map with the columns of :meth:`design` as further inputs."""
         table = self.table()
         return weight if table is None else torch.cat([weight, table.T], dim=1)
+
+    def _tables(self) -> list[Tensor]:
+        return [table() for table in self.categorical]
 
     def _continuous(self, covariates: Covariates) -> Tensor:
         if covariates.continuous is None:
@@ -126,6 +129,12 @@ class CovariateLinear(nn.Module):
     def readout(self, features: Tensor) -> Readout:
         """Return the same in parts, of features that were joined with the covariates."""
         return Readout(features, self.shift.widen(self.linear.weight), self.linear.bias)
+
+
+def readouts_of(heads: nn.ModuleDict, features: Tensor) -> dict[str, Readout]:
+    """Heads that are linear in features, in parts."""
+    layers: dict[str, Any] = dict(heads.items())
+    return {name: layer.readout(features) for name, layer in layers.items()}
 
 
 class BatchNorm(nn.BatchNorm1d):

@@ -6,6 +6,7 @@ The distributions are scvi-tools' own, so that everything it computes from them 
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Literal
 
 from scvi.distributions import NegativeBinomial, Normal, Poisson, ZeroInflatedNegativeBinomial
 from torch import Tensor, nn
@@ -210,12 +211,12 @@ class NormalLikelihood(AbstractLikelihood):
 
 
 def _log_likelihood(
-    family: str,
+    family: Literal["nb", "zinb", "poisson"],
     link: nn.Module,
     counts: Tensor,
     readouts: dict[str, Readout],
     log_size: Tensor,
-    theta: tuple[Tensor, Tensor | None] | None = None,
+    theta: Tensor | tuple[Tensor, Tensor] | None = None,
 ) -> Tensor | None:
     """Log-likelihood of each cell if expression is a softmax of linear logits, else None."""
     scale, dropout = readouts["scale"], readouts.get("dropout")
@@ -229,8 +230,8 @@ def _log_likelihood(
         bias=scale.bias,
         log_size=log_size,
         family=family,
-        theta=theta[0] if theta is not None and theta[1] is None else theta,
+        theta=theta,
         dropout=None if dropout is None else (dropout.weight, dropout.bias),
-        offset=None if scale.design is None else (scale.design, scale.table),
+        offset=scale.offset,
         floor=scale.floor,
     )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.decoders import AbstractDecoder
-from distaff.nn.layers import BatchNorm, CovariateLinear, CovariateShift, join
+from distaff.nn.layers import BatchNorm, CovariateLinear, CovariateShift, join, readouts_of
 from distaff.nn.readouts import AbstractRate, LogLinearRate, Readout
 
 __all__ = ["LinearDecoder", "Weights"]
@@ -101,13 +101,13 @@ class LinearDecoder(AbstractDecoder):
         """Latent (..., cells, factors) to heads, in parts."""
         design = self.shift.design(covariates)
         features = join(z, design)
-        heads = {name: head.readout(features) for name, head in self.heads.items()}
-        return {"scale": self._scale(z, features, design)} | heads
+        return {"scale": self._scale(z, features, design)} | readouts_of(self.heads, features)
 
     def _scale(self, z: Tensor, features: Tensor, design: Tensor | None) -> Readout:
         if self.rate.floor is not None:
             table = self.shift.table()
-            return Readout(z, self.weights(), rate=self.rate, design=design, table=table, norm=self.norm)
+            offset = None if design is None or table is None else (design, table)
+            return Readout(z, self.weights(), rate=self.rate, offset=offset, norm=self.norm)
         weight = self.shift.widen(self.weights())
         return Readout(features, *((weight,) if self.norm is None else self.norm.folded(features, weight)))
 

@@ -60,7 +60,7 @@ class Readout:
         Bias b, shape (genes,); None for zero.
     rate
         How the weighted sum becomes logits.
-    design, table
+    offset
         What shifts the logits behind the rate: d (cells, columns) and T (columns, genes); None for nothing.
     norm
         Normalisation over cells that does not fold into the weights; None for none.
@@ -70,8 +70,7 @@ class Readout:
     weight: Tensor
     bias: Tensor | None = None
     rate: AbstractRate | None = None
-    design: Tensor | None = None
-    table: Tensor | None = None
+    offset: tuple[Tensor, Tensor] | None = None
     norm: nn.Module | None = None
 
     @property
@@ -84,6 +83,7 @@ class Readout:
         logits = nn.functional.linear(self.features, self.weight, self.bias)
         if self.rate is not None:
             logits = self.rate(logits)
-        if self.design is not None and self.table is not None:
-            logits = logits + self.design @ self.table
+        if self.offset is not None:
+            design, table = self.offset
+            logits = logits + design @ table
         return logits if self.norm is None else self.norm(logits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import h5py
 import numpy as np
@@ -13,7 +13,7 @@ from distaff._checks import error
 
 __all__ = ["RowSource", "row_source"]
 
-Block = sparse.csr_matrix | np.ndarray
+Block: TypeAlias = "sparse.csr_matrix | np.ndarray"
 
 SPARSEST_RUN = 0.25  # share of the rows of a range from which on the whole range is read
 
