@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from distaff.ops._count_likelihood_inputs import Family, Inputs
 from distaff.ops._csr import CSR
-from distaff.ops._nb_kernels import EPS, gene_terms, nb_rows
+from distaff.ops._nb_kernels import EPS, nb_rows
 from distaff.ops._poisson_kernels import poisson_rows
 from distaff.ops._row_kernels import CHUNK, additive_exp, softmax_exp
 from distaff.ops._zinb_kernels import zinb_rows
@@ -19,6 +19,7 @@ from distaff.ops._zinb_kernels import zinb_rows
 __all__ = ["Fixed", "block_log_likelihood"]
 
 BLOCK_BYTES = 512 * 1024  # of one buffer of cells x genes: half of a common second-level cache
+FLUSH_CELLS = 64  # whose derivatives by theta are added up in float32
 
 
 class Fixed(NamedTuple):
@@ -106,9 +107,8 @@ class _Blocks:
         if inputs.dropout_weight is not None:
             self.dropout = _Linear(inputs.features, inputs.dropout_weight, inputs.dropout_bias)
         n_counts = int(np.diff(fixed.counts.indptr).max(initial=0))
-        self.mean = np.empty(self.n_genes, np.float32)
-        self.work = np.empty((7, n_counts))
-        self.scratch = np.empty((3, CHUNK), np.float32)
+        by_mean, work = np.empty(self.n_genes, np.float32), np.empty((7, n_counts), np.float32)
+        self.scratch = by_mean, work, np.empty((3, n_counts)), np.empty(n_counts, np.int32)
         self.log_size = inputs.log_size.reshape(-1).contiguous().numpy()
         self.d_size = torch.zeros(self.n_cells)
         self.d_table = None if inputs.table is None else torch.zeros_like(inputs.table)
@@ -116,40 +116,42 @@ class _Blocks:
         if inputs.theta is not None:
             self.theta = inputs.theta.contiguous().numpy()
             self.inverse = 1.0 / (self.theta + np.float32(EPS))
-        self.d_theta = np.zeros(self.theta.shape)
-        self.terms = np.empty((len(self.theta), 3, self.n_genes))
-        gene_terms(self.theta, self.terms)
+        self.d_theta = torch.zeros(self.theta.shape, dtype=torch.float64)
+        self.part_of_d_theta = torch.zeros(self.theta.shape)  # of some cells, exact enough for these
 
     def run(self, weights: Tensor | None) -> Tensor:
         """Log-likelihood (cells,); the gradients of its sum with ``weights`` unless these are None."""
         value = torch.empty(self.n_cells)
-        cell_weights = torch.zeros(self.n_cells) if weights is None else weights
         buffers = [torch.empty(self.n_rows, self.n_genes) for _ in range(3)]
+        flushed = 0
         for start in range(0, self.n_cells, self.n_rows):
             cells = slice(start, min(start + self.n_rows, self.n_cells))
             logits, slope, dropout = (b[: cells.stop - start] for b in buffers)
             total = self._exponentials(cells, logits, slope)
             if self.dropout is not None:
                 self.dropout.forward(cells, dropout)
-            self._terms(cells, (logits, dropout), total, cell_weights, value)
-            if weights is not None:
-                self._backward(cells, logits, slope, dropout)
+            self._terms(cells, (logits, dropout), total, weights, value)
+            if weights is None:
+                continue
+            self._backward(cells, logits, slope, dropout)
+            if cells.stop - flushed >= FLUSH_CELLS or cells.stop == self.n_cells:
+                self.d_theta += self.part_of_d_theta
+                self.part_of_d_theta.zero_()
+                flushed = cells.stop
         return value
 
     def _exponentials(self, cells: slice, logits: Tensor, slope: Tensor) -> np.ndarray:
         """Fill ``logits`` with their exponentials, up to a factor for each cell; their sums (cells,)."""
         total = np.empty(len(logits))
         self.scale.forward(cells, logits)
-        top = logits.amax(dim=1).numpy()
         if self.fixed.floor is None:
-            softmax_exp(logits.numpy(), top, total)
+            softmax_exp(logits.numpy(), total)
             return total
         if self.fixed.design is None or self.inputs.table is None:
             slope.zero_()
         else:
             torch.mm(self.fixed.design[cells], self.inputs.table, out=slope)
-        top_offset = slope.amax(dim=1).numpy()
-        additive_exp(logits.numpy(), slope.numpy(), top, top_offset, self.fixed.floor, total)
+        additive_exp(logits.numpy(), slope.numpy(), self.fixed.floor, total)
         return total
 
     def _terms(
@@ -157,22 +159,27 @@ class _Blocks:
         cells: slice,
         buffers: tuple[Tensor, Tensor],
         total: np.ndarray,
-        weights: Tensor,
+        weights: Tensor | None,
         value: Tensor,
     ) -> None:
         """Run the family's kernel, which turns the buffers into derivatives."""
         counts, family = self.fixed.counts, self.fixed.family
         rows = counts.indptr[cells.start : cells.stop + 1], counts.indices, counts.values
         head = buffers[0].numpy(), total, *rows, self.log_size[cells]
-        groups = self.theta, self.inverse, self.terms, self.fixed.codes[cells]
-        tail = self.mean, self.work, value[cells].numpy(), self.d_size[cells].numpy()
-        weight = weights[cells].numpy()
+        groups = self.theta, self.inverse, self.fixed.codes[cells]
+        d_size = self.d_size[cells].numpy()
+        weight = (d_size if weights is None else weights[cells].numpy()), weights is not None
+        tail = *self.scratch, value[cells].numpy(), d_size
         if family == "poisson":
-            poisson_rows(*head, weight, *tail)
+            by_mean, work, *_ = self.scratch
+            poisson_rows(*head, *weight, by_mean, work, *tail[-2:])
         elif family == "nb":
-            nb_rows(*head, *groups, weight, *tail, self.d_theta)
+            nb_rows(*head, *groups, *weight, *tail, self.part_of_d_theta.numpy())
         else:
-            zinb_rows(*head, *groups, weight, *tail, self.d_theta, buffers[1].numpy(), self.scratch)
+            chunks = np.empty((2, CHUNK), np.float32)
+            zinb_rows(
+                *head, *groups, *weight, *tail, self.part_of_d_theta.numpy(), buffers[1].numpy(), *chunks
+            )
 
     def _backward(self, cells: slice, logits: Tensor, slope: Tensor, dropout: Tensor) -> None:
         if self.d_table is not None and self.fixed.design is not None:
@@ -190,6 +197,6 @@ class _Blocks:
         if self.dropout is not None:
             from_dropout, d_dropout, d_dropout_bias = self.dropout.gradients()
             d_features = d_features + from_dropout
-        d_theta = None if self.inputs.theta is None else torch.from_numpy(self.d_theta.astype(np.float32))
+        d_theta = None if self.inputs.theta is None else self.d_theta.float()
         d_size = self.d_size.unsqueeze(1)
         return Inputs(d_features, d_weight, d_bias, d_size, d_theta, d_dropout, d_dropout_bias, self.d_table)

@@ -11,141 +11,129 @@ import math
 import numpy as np
 
 from distaff.ops._compile import kernel
-from distaff.ops._row_kernels import CHUNK, finish, put, scale, take
-from distaff.ops._vector_math import lgamma_parts, log1p32, log64
+from distaff.ops._row_kernels import CHUNK, finish, gather, scatter, split
+from distaff.ops._vector_math import lgamma_parts, log1p32, log32, log64
 
-__all__ = ["gather", "gene_terms", "log_factorials", "nb_counts", "nb_rows", "scatter"]
+__all__ = ["EPS", "nb_counts", "nb_rows", "nb_zeros"]
 
 F = np.float32
-LOG_FACTORIAL = np.array([math.lgamma(i + 1.0) for i in range(256)])
 EPS = 1e-8  # scvi-tools adds it to means and dispersions
+HALF, THIRD, QUARTER = F(0.5), F(1 / 3), F(0.25)
 
 
 @kernel
-def _nb_part(mean, theta, inverse, derivative, d_theta, weight):
-    value, total = F(0.0), 0.0
-    for j in range(mean.size):
-        r = mean[j] * inverse[j]
-        th = theta[j] + F(EPS)
-        d = F(1.0) / (th + mean[j])
-        log = log1p32(r, F(1.0) + r, th * d)
-        share = mean[j] * d
-        g = -theta[j] * share
+def nb_zeros(rates, high, low, theta, inverse, by_mean, d_theta, weight):
+    """Terms of zero counts, -theta log(1 + mean / theta), and their derivatives by log mean and theta."""
+    value, total = F(0.0), F(0.0)
+    for j in range(rates.size):
+        r = (rates[j] * low + rates[j] * high) * inverse[j]
+        u = F(1.0) + r
+        q = F(1.0) / u
+        log = log1p32(r, u, q)
+        g = -theta[j] * (r * q)
         value -= theta[j] * log
-        total += np.float64(g)
-        derivative[j] = g
-        d_theta[j] += np.float64(weight * (theta[j] * inverse[j] * share - log))
+        total += g
+        by_mean[j] = g
+        d_theta[j] -= weight * (g * inverse[j] + log)
     return value, total
 
 
 @kernel
-def _nb_zeros(mean, theta, inverse, derivative, d_theta, weight):
-    """Terms of zero counts, -theta log(1 + mean / theta), and their derivatives."""
-    value, total = 0.0, 0.0
-    for start in range(0, mean.size, CHUNK):
-        end = min(start + CHUNK, mean.size)
-        part, part_total = _nb_part(
-            mean[start:end],
-            theta[start:end],
-            inverse[start:end],
-            derivative[start:end],
-            d_theta[start:end],
-            weight,
-        )
-        value += np.float64(part)
-        total += part_total
+def _small_counts(x, mean, theta, by_mean, by_theta):
+    """Add what the counts 1 to 4 have beyond a zero, log of x factors; 0 adds nothing."""
+    value, total = F(0.0), F(0.0)
+    for k in range(x.size):
+        count, th, mu = x[k], theta[k], mean[k] + F(EPS)
+        q = F(1.0) / (th + mu)
+        share = mu * q
+        t1, t2, t3 = th + F(1.0), th + F(2.0), th + F(3.0)
+        one, two, three, four = count > F(0.5), count > F(1.5), count > F(2.5), count > F(3.5)
+        p = (th * share if one else F(1.0)) * (t1 * share * HALF if two else F(1.0))
+        p *= (t2 * share * THIRD if three else F(1.0)) * (t3 * share * QUARTER if four else F(1.0))
+        value += log32(p)
+        g = count * th * (mean[k] / mu) * q
+        total += g
+        by_mean[k] += g
+        slope = (F(1.0) / th if one else F(0.0)) + (F(1.0) / t1 if two else F(0.0))
+        slope += (F(1.0) / t2 if three else F(0.0)) + (F(1.0) / t3 if four else F(0.0))
+        by_theta[k] += slope - count * q
     return value, total
 
 
 @kernel
-def gene_terms(theta, terms):
-    """Log theta, log Gamma(theta) and digamma(theta), (groups, 3, genes)."""
-    for r in range(theta.shape[0]):
-        for j in range(theta.shape[1]):
-            th = np.float64(theta[r, j])
-            s, p, d = lgamma_parts(th)
-            terms[r, 0, j] = log64(th + EPS)
-            terms[r, 1, j] = s - log64(p)
-            terms[r, 2, j] = d
-
-
-@kernel
-def log_factorials(x):
-    """Sum of log(x!) over the counts of a cell."""
-    total = 0.0
-    for k in range(x.size):
-        i = int(x[k])
-        if 0 <= i < LOG_FACTORIAL.size and F(i) == x[k]:
-            total += LOG_FACTORIAL[i]
-        else:
-            total += math.lgamma(np.float64(x[k]) + 1.0)
-    return total
-
-
-@kernel
-def _nb_counts(x, mean, theta, log_theta, log_gamma, digamma):
-    """Full terms but log(x!); ``mean`` -> derivative by its logarithm, ``theta`` -> derivative by it."""
+def _large_counts(x, mean, theta):
+    """What any counts have beyond zeros; ``mean`` -> derivative by its logarithm, ``theta`` -> by it."""
     value, total = 0.0, 0.0
     for k in range(x.size):
-        count, mu, th = np.float64(x[k]), mean[k], theta[k]
-        t = th + mu + EPS
-        product = 1.0 / (t * (mu + EPS))
-        per_t = product * (mu + EPS)
-        log_t = log64(t)
-        s, p, d = lgamma_parts(count + th)
-        value += count * log64(mu + EPS) + th * log_theta[k] - (th + count) * log_t
-        value += (s - log_gamma[k]) - log64(p)
-        g = th * mu * (count - mu - EPS) * product
+        count, th, mu = x[k], theta[k], mean[k] + EPS
+        s0, p0, d0 = lgamma_parts(th)
+        s1, p1, d1 = lgamma_parts(count + th)
+        s2, p2, _ = lgamma_parts(count + 1.0)
+        t = th + mu
+        value += count * (log64(mu) - log64(t)) + (s1 - s0) - s2 + log64(p0 / p1 * p2)
+        g = count * th * mean[k] / (t * mu)
         mean[k] = g
         total += g
-        theta[k] = (d - digamma[k]) + (log_theta[k] - log_t) + (mu + EPS - count) * per_t - EPS / (th + EPS)
+        theta[k] = (d1 - d0) - count / t
     return value, total
 
 
 @kernel
-def nb_counts(x, place, theta, terms, work):
-    """Terms of the non-zeros of a cell; ``work`` holds the means, then the derivatives behind them."""
-    mean, th = work[1, : x.size], work[2, : x.size]
-    for k in range(x.size):
-        mean[k] = work[0, k]
-        th[k] = theta[place[k]]
-        work[3, k] = terms[0, place[k]]
-        work[4, k] = terms[1, place[k]]
-        work[5, k] = terms[2, place[k]]
-    value, total = _nb_counts(x, mean, th, work[3, : x.size], work[4, : x.size], work[5, : x.size])
-    return value - log_factorials(x), total
+def nb_counts(x, work, double, order):
+    """Add what the counts of a cell have beyond zeros.
 
-
-@kernel
-def gather(source, indices, taken):
-    for k in range(indices.size):
-        taken[k] = source[indices[k]]
-
-
-@kernel
-def scatter(target, indices, terms, weight):
-    for k in range(indices.size):
-        target[indices[k]] += weight * terms[k]
+    ``work`` holds mean, theta, derivatives by log mean and theta; the small counts take the fifth row of it.
+    Large and fractional ones are computed in ``double`` (3, counts); ``order`` (counts) tells where they are.
+    """
+    n, m = x.size, 0
+    mean, theta, by_mean, by_theta, small = work[0, :n], work[1, :n], work[2, :n], work[3, :n], work[4, :n]
+    for k in range(n):
+        other = x[k] > F(4.0) or x[k] != F(np.int32(x[k]))
+        order[m] = k
+        m += np.int64(other)
+        small[k] = F(0.0) if other else x[k]
+    value, total = _small_counts(small, mean, theta, by_mean, by_theta)
+    large, mu, th = double[0, :m], double[1, :m], double[2, :m]
+    for k in range(m):
+        o = order[k]
+        large[k], mu[k], th[k] = np.float64(x[o]), np.float64(mean[o]), np.float64(theta[o])
+    large_value, large_total = _large_counts(large, mu, th)
+    for k in range(m):
+        by_mean[order[k]] += F(mu[k])
+        by_theta[order[k]] += F(th[k])
+    return np.float64(value) + large_value, np.float64(total) + large_total
 
 
 @kernel
 def nb_rows(
-    rates, total, indptr, indices, values, log_size, theta, inverse, terms, codes, weights,
-    mean, work, value, d_size, d_theta,
+    rates, total, indptr, indices, values, log_size, theta, inverse, codes, weights, wanted,
+    by_mean, work, double, order, value, d_size, d_theta,
 ):  # fmt: skip
-    """Negative binomial: ``rates`` (cells, genes) become the derivatives by the logits."""
+    """Negative binomial: ``rates`` (cells, genes) become the derivatives by the logits where they are wanted."""
+    n_genes = rates.shape[1]
     for i in range(rates.shape[0]):
-        begin, end = indptr[i], indptr[i + 1]
-        place, x = indices[begin:end], values[begin:end]
-        n = end - begin
-        mu, by_mean, by_theta = work[0, :n], work[1, :n], work[2, :n]
-        code, weight = codes[i], weights[i]
+        place, x = indices[indptr[i] : indptr[i + 1]], values[indptr[i] : indptr[i + 1]]
+        n, row, code, weight = x.size, rates[i], codes[i], weights[i]
         size = math.exp(np.float64(log_size[i]))
-        scale(rates[i], size / total[i], mean)
-        take(mean, place, mu)
-        v0, g0 = _nb_zeros(mean, theta[code], inverse[code], rates[i], d_theta[code], F(weight))
-        v1, g1 = nb_counts(x, place, theta[code], terms[code], work)
-        put(mean, place, mu, rates[i], by_mean)
-        scatter(d_theta[code], place, by_theta, weight)
-        value[i] = v0 + v1 if math.isfinite(total[i]) else np.nan
-        d_size[i] = finish(rates[i], mean, g0 + g1, size, weight)
+        factor = size / total[i]
+        high, low = split(factor)
+        th, inv, by_theta = theta[code], inverse[code], d_theta[code]
+        v, g = 0.0, 0.0
+        for start in range(0, n_genes, CHUNK):
+            c = slice(start, start + CHUNK)
+            v0, g0 = nb_zeros(row[c], high, low, th[c], inv[c], by_mean[c], by_theta[c], weight)
+            v += np.float64(v0)
+            g += np.float64(g0)
+        gather(row, place, work[0])
+        for k in range(n):
+            work[0, k] *= high
+            work[2, k] = F(0.0)
+            work[3, k] = F(0.0)
+        gather(th, place, work[1])
+        v1, g1 = nb_counts(x, work, double, order)
+        value[i] = v + v1 if math.isfinite(total[i]) else np.nan
+        if wanted:
+            scatter(by_mean, place, work[2], F(1.0))
+            scatter(by_theta, place, work[3], weight)
+            d_size[i] = weight * (g + g1)
+            finish(row, by_mean, factor, (g + g1) / size if size > 0.0 else 0.0, weight)

@@ -11,61 +11,82 @@ import math
 import numpy as np
 
 from distaff.ops._compile import kernel
-from distaff.ops._nb_kernels import log_factorials
-from distaff.ops._row_kernels import CHUNK, finish, put, scale, take
-from distaff.ops._vector_math import log64
+from distaff.ops._row_kernels import CHUNK, finish, gather, scatter, split
+from distaff.ops._vector_math import lgamma_parts, log64
 
 __all__ = ["poisson_rows"]
 
 F = np.float32
 SMALLEST_RATE = 1e-8  # a softmax underflows to 0, of which the log of a Poisson rate is minus infinity
+LOG_FACTORIAL = np.array([math.lgamma(i + 1.0) for i in range(256)])
 
 
 @kernel
-def _poisson_zeros(mean, derivative):
-    """Terms of zero counts, minus the rate, and their derivatives."""
-    value, total = 0.0, 0.0
-    for start in range(0, mean.size, CHUNK):
-        part = F(0.0)
-        for j in range(start, min(start + CHUNK, mean.size)):
-            low = mean[j] < F(SMALLEST_RATE)
-            g = F(0.0) if low else -mean[j]
-            part -= F(SMALLEST_RATE) if low else mean[j]
-            total += np.float64(g)
-            derivative[j] = g
-        value += np.float64(part)
+def log_factorials(x):
+    """Sum of log(x!) over the counts of a cell."""
+    total = 0.0
+    for k in range(x.size):
+        i = int(x[k])
+        if 0 <= i < LOG_FACTORIAL.size and F(i) == x[k]:
+            total += LOG_FACTORIAL[i]
+        else:
+            s, p, _ = lgamma_parts(np.float64(x[k]) + 1.0)
+            total += s - log64(p)
+    return total
+
+
+@kernel
+def _poisson_zeros(rates, high, low, by_mean):
+    """Terms of zero counts, minus the rate, and their derivatives by its logarithm."""
+    value, total = F(0.0), F(0.0)
+    for j in range(rates.size):
+        mean = rates[j] * low + rates[j] * high
+        least = mean < F(SMALLEST_RATE)
+        g = F(0.0) if least else -mean
+        value -= F(SMALLEST_RATE) if least else mean
+        total += g
+        by_mean[j] = g
     return value, total
 
 
 @kernel
 def _poisson_counts(x, mean, by_mean):
-    """Full terms of the given counts and their derivatives by the log mean."""
+    """What the counts of a cell have beyond zeros but log(x!)."""
     value, total = 0.0, 0.0
     for k in range(x.size):
-        count, low = np.float64(x[k]), mean[k] < SMALLEST_RATE
-        rate = SMALLEST_RATE if low else mean[k]
-        # the loop over zeros took the smallest rate off for this gene
-        value += count * log64(rate) - (rate - SMALLEST_RATE)
-        g = 0.0 if low else count - rate
-        by_mean[k] = g
+        count, mu = np.float64(x[k]), np.float64(mean[k])
+        least = mu < SMALLEST_RATE
+        value += count * log64(SMALLEST_RATE if least else mu)
+        g = 0.0 if least else count
         total += g
-    return value - log_factorials(x), total
+        by_mean[k] = F(g)
+    return value, total
 
 
 @kernel
 def poisson_rows(
-    rates, total, indptr, indices, values, log_size, weights, mean, work, value, d_size,
+    rates, total, indptr, indices, values, log_size, weights, wanted, by_mean, work, value, d_size,
 ):  # fmt: skip
-    """Poisson: ``rates`` (cells, genes) become the derivatives by the logits."""
+    """Poisson: ``rates`` (cells, genes) become the derivatives by the logits where they are wanted."""
+    n_genes = rates.shape[1]
     for i in range(rates.shape[0]):
-        begin, end = indptr[i], indptr[i + 1]
-        place, x = indices[begin:end], values[begin:end]
-        mu, by_mean = work[0, : end - begin], work[1, : end - begin]
+        place, x = indices[indptr[i] : indptr[i + 1]], values[indptr[i] : indptr[i + 1]]
+        row, n = rates[i], x.size
         size = math.exp(np.float64(log_size[i]))
-        scale(rates[i], size / total[i], mean)
-        take(mean, place, mu)
-        v0, g0 = _poisson_zeros(mean, rates[i])
-        v1, g1 = _poisson_counts(x, mu, by_mean)
-        put(mean, place, mu, rates[i], by_mean)
-        value[i] = v0 + v1 if math.isfinite(total[i]) else np.nan
-        d_size[i] = finish(rates[i], mean, g0 + g1, size, weights[i])
+        factor = size / total[i]
+        high, low = split(factor)
+        v, g = 0.0, 0.0
+        for start in range(0, n_genes, CHUNK):
+            c = slice(start, start + CHUNK)
+            v0, g0 = _poisson_zeros(row[c], high, low, by_mean[c])
+            v += np.float64(v0)
+            g += np.float64(g0)
+        gather(row, place, work[0])
+        for k in range(n):
+            work[0, k] *= high
+        v1, g1 = _poisson_counts(x, work[0], work[1])
+        value[i] = v + v1 - log_factorials(x) if math.isfinite(total[i]) else np.nan
+        if wanted:
+            scatter(by_mean, place, work[1], F(1.0))
+            d_size[i] = weights[i] * (g + g1)
+            finish(row, by_mean, factor, (g + g1) / size if size > 0.0 else 0.0, weights[i])

@@ -1,7 +1,7 @@
-"""Loops that all count likelihoods share: exponentials of the logits, and what moves the non-zeros.
+"""Loops that all count likelihoods share: exponentials of the logits, and what the non-zeros need.
 
-What a zero count needs is computed for all genes in float32 vectors; the non-zeros have the mean 0 there, of
-which every term is 0, and get their full terms in float64.
+Every gene of a cell is first treated as a zero, in float32 vectors summed up in chunks; then the non-zeros add
+what they have beyond that.
 """
 
 # The types of the arguments are those of the arrays passed: numba infers them.
@@ -12,32 +12,51 @@ from __future__ import annotations
 
 import numpy as np
 
-from distaff.ops._compile import from_bits, kernel
+from distaff.ops._compile import bits, from_bits, kernel
 from distaff.ops._vector_math import ONE_BITS, exp32, expm1_parts
 
-__all__ = ["CHUNK", "additive_exp", "finish", "put", "scale", "softmax_exp", "take"]
+__all__ = ["CHUNK", "additive_exp", "finish", "gather", "scatter", "softmax_exp", "split"]
 
 F = np.float32
 CHUNK = 512  # genes whose terms stay in the innermost cache and are added up in float32
+MAGNITUDE = np.int32(0x7FFFFFFF)
 
 
 @kernel
-def softmax_exp(logits, top, total):
-    """``logits`` (cells, genes) to ``exp(logits - top)``, and its sum over genes."""
+def _largest(row):
+    """Largest value, NaN if there is one above all: as integers floats have an order that vectors can use."""
+    high = np.int32(-MAGNITUDE - 1)
+    for j in range(row.size):
+        i = bits(row[j])
+        high = max(high, np.int32(i ^ ((i >> np.int32(31)) & MAGNITUDE)))
+    return from_bits(np.int32(high ^ ((high >> np.int32(31)) & MAGNITUDE)))
+
+
+@kernel
+def _exp_part(row, high):
+    part = F(0.0)
+    for j in range(row.size):
+        value = exp32(row[j] - high)
+        row[j] = value
+        part += value
+    return part
+
+
+@kernel
+def softmax_exp(logits, total):
+    """``logits`` (cells, genes) to ``exp(logits - top)`` with the top of each cell, and its sum over genes."""
     n_cells, n_genes = logits.shape
     for i in range(n_cells):
         row = logits[i]
-        high = top[i]
-        part = 0.0
-        for j in range(n_genes):
-            value = exp32(row[j] - high)
-            row[j] = value
-            part += np.float64(value)
-        total[i] = part
+        high = _largest(row)
+        sum_ = 0.0
+        for start in range(0, n_genes, CHUNK):
+            sum_ += np.float64(_exp_part(row[start : start + CHUNK], high))
+        total[i] = sum_
 
 
 @kernel
-def additive_exp(activity, offset, top, top_offset, floor, total):
+def additive_exp(activity, offset, floor, total):
     """``activity`` a to ``(expm1(a) + floor) exp(offset)``, scaled for each cell, and its sum over genes.
 
     ``offset`` becomes the derivative of the logits by a, ``exp(a) / (expm1(a) + floor)``.
@@ -46,7 +65,7 @@ def additive_exp(activity, offset, top, top_offset, floor, total):
     floor = F(floor)
     for i in range(n_cells):
         row, slope = activity[i], offset[i]
-        shift, high = expm1_parts(top[i])[0], top_offset[i]
+        shift, high = expm1_parts(_largest(row))[0], _largest(slope)
         unit = from_bits(np.int32((max(-shift, np.int32(-126)) << np.int32(23)) + ONE_BITS))
         part = 0.0
         for j in range(n_genes):
@@ -62,39 +81,27 @@ def additive_exp(activity, offset, top, top_offset, floor, total):
 
 
 @kernel
-def scale(rates, factor, mean):
-    """``mean = rates * factor``; a rounded factor would bias all means of the cell alike."""
+def split(factor):
+    """Two float32 whose sum is ``factor``: a rounded one would bias all means of the cell alike."""
     high = F(factor)
-    low = F(factor - np.float64(high))
-    for j in range(mean.size):
-        mean[j] = rates[j] * low + rates[j] * high
+    return high, F(factor - np.float64(high))
 
 
 @kernel
-def take(mean, indices, taken):
-    """Move the means of the non-zeros to ``taken``; they are 0 in ``mean`` then."""
+def gather(source, indices, taken):
     for k in range(indices.size):
-        taken[k] = mean[indices[k]]
-        mean[indices[k]] = F(0.0)
+        taken[k] = source[indices[k]]
 
 
 @kernel
-def put(mean, indices, taken, derivative, by_mean):
-    """Move the means of the non-zeros back, and the derivatives by their logarithms to ``derivative``."""
+def scatter(target, indices, terms, weight):
     for k in range(indices.size):
-        mean[indices[k]] = F(taken[k])
-        derivative[indices[k]] = F(by_mean[k])
+        target[indices[k]] += weight * terms[k]
 
 
 @kernel
-def _through_softmax(derivative, mean, share, weight):
-    """Derivatives by the log means to derivatives by the logits, times the weight of the cell."""
-    for j in range(mean.size):
-        derivative[j] = weight * (derivative[j] - mean[j] * share)
-
-
-@kernel
-def finish(derivative, mean, total, size, weight):
-    share = F(total / size) if size > 0.0 else F(0.0)
-    _through_softmax(derivative, mean, share, F(weight))
-    return weight * total
+def finish(rates, by_mean, factor, share, weight):
+    """``rates`` to the derivatives by the logits, those by the log means less the mean times their ``share``."""
+    part, weight = F(weight * factor * share), F(weight)
+    for j in range(rates.size):
+        rates[j] = weight * by_mean[j] - part * rates[j]

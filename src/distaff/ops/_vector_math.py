@@ -10,7 +10,7 @@ import numpy as np
 
 from distaff.ops._compile import bits, from_bits, helper
 
-__all__ = ["ONE_BITS", "exp32", "expm1_parts", "lgamma_parts", "log1p32", "log64", "sigmoid_parts"]
+__all__ = ["ONE_BITS", "exp32", "expm1_parts", "lgamma_parts", "log1p32", "log32", "log64", "sigmoid_parts"]
 
 F = np.float32
 LOWEST_EXPONENT = F(-87.0)  # exp of less is not a normal number
@@ -53,16 +53,27 @@ def exp32(x):
 
 
 @helper
-def log1p32(x, u, q):
-    """log(1 + x) of a float32 above -1/2, given u = 1 + x and q = 1 / u."""
+def _log32(u, lost):
+    """log(u + lost u) of a positive normal float32 and what rounding took from it."""
     i = np.int32(bits(u) - HALF_ROOT_BITS)
     k = F(np.int32(i >> np.int32(23)))
     f = from_bits(np.int32((i & np.int32(0x7FFFFF)) + HALF_ROOT_BITS)) - F(1.0)
     p = (((L8 * f + L7) * f + L6) * f + L5) * f + L4
     p = (((p * f + L3) * f + L2) * f + L1) * f + L0
-    lost = (x - (u - F(1.0))) * q  # what rounding took from 1 + x
     low = f * f * (f * p - F(0.5)) + (k * LN2_LOW + lost)
     return k * LN2_HIGH + (f + low)
+
+
+@helper
+def log32(u):
+    """Logarithm of a positive normal float32."""
+    return _log32(u, F(0.0))
+
+
+@helper
+def log1p32(x, u, q):
+    """log(1 + x) of a float32 above -1/2, given u = 1 + x and q = 1 / u."""
+    return _log32(u, (x - (u - F(1.0))) * q)
 
 
 @helper

@@ -11,8 +11,8 @@ import math
 import numpy as np
 
 from distaff.ops._compile import kernel
-from distaff.ops._nb_kernels import EPS, gather, nb_counts, scatter
-from distaff.ops._row_kernels import CHUNK, finish, put, scale, take
+from distaff.ops._nb_kernels import nb_counts, nb_zeros
+from distaff.ops._row_kernels import CHUNK, finish, gather, scatter, split
 from distaff.ops._vector_math import log1p32, sigmoid_parts
 
 __all__ = ["zinb_rows"]
@@ -21,13 +21,14 @@ F = np.float32
 
 
 @kernel
-def _zinb_logs(mean, theta, inverse, log, share):
-    for j in range(mean.size):
-        r = mean[j] * inverse[j]
-        th = theta[j] + F(EPS)
-        d = F(1.0) / (th + mean[j])
-        log[j] = log1p32(r, F(1.0) + r, th * d)
-        share[j] = mean[j] * d
+def _zinb_logs(rates, high, low, theta, inverse, log, by_mean):
+    """Log chance of zero of the counts alone, -theta ``log``, and its derivative by the log mean."""
+    for j in range(rates.size):
+        r = (rates[j] * low + rates[j] * high) * inverse[j]
+        u = F(1.0) + r
+        q = F(1.0) / u
+        log[j] = log1p32(r, u, q)
+        by_mean[j] = -theta[j] * (r * q)
 
 
 @kernel
@@ -52,74 +53,82 @@ def _zinb_mixture(log, theta, logit, chance, weight):
 
 
 @kernel
-def _zinb_derivative(theta, share, chance, derivative):
-    total = 0.0
-    for j in range(theta.size):
-        g = -theta[j] * share[j] * chance[j]
-        derivative[j] = g
-        total += np.float64(g)
+def _zinb_derivatives(log, chance, inverse, by_mean, d_theta, weight):
+    total = F(0.0)
+    for j in range(log.size):
+        g = by_mean[j] * chance[j]
+        d_theta[j] -= weight * (g * inverse[j] + chance[j] * log[j])
+        total += g
+        by_mean[j] = g
     return total
-
-
-@kernel
-def _zinb_theta(theta, inverse, log, share, chance, d_theta, weight):
-    for j in range(theta.size):
-        slope = theta[j] * inverse[j] * share[j] - log[j]
-        d_theta[j] += np.float64(weight * chance[j] * slope)
-
-
-@kernel
-def _zinb_zeros(mean, theta, inverse, logit, derivative, d_theta, weight, scratch):
-    """Terms of zero counts and their derivatives, a chunk of genes at a time."""
-    value, total = 0.0, 0.0
-    for start in range(0, mean.size, CHUNK):
-        end = min(start + CHUNK, mean.size)
-        n = end - start
-        th, inv = theta[start:end], inverse[start:end]
-        log, share, chance = scratch[0, :n], scratch[1, :n], scratch[2, :n]
-        _zinb_logs(mean[start:end], th, inv, log, share)
-        value += np.float64(_zinb_mixture(log, th, logit[start:end], chance, weight))
-        total += _zinb_derivative(th, share, chance, derivative[start:end])
-        _zinb_theta(th, inv, log, share, chance, d_theta[start:end], weight)
-    return value, total
 
 
 @kernel
 def _dropout_counts(logit):
     """Log chance of no further zero, -softplus(logit), of the non-zeros; ``logit`` -> derivative."""
-    value = 0.0
+    value = F(0.0)
     for k in range(logit.size):
-        pi = F(logit[k])
+        pi = logit[k]
         e, q = sigmoid_parts(pi)
-        value -= np.float64(max(pi, F(0.0)) + log1p32(e, F(1.0) + e, q))
-        logit[k] = -np.float64(e * q if pi < F(0.0) else q)
+        value -= max(pi, F(0.0)) + log1p32(e, F(1.0) + e, q)
+        logit[k] = -(e * q if pi < F(0.0) else q)
     return value
 
 
 @kernel
+def _take(row, place, factor, taken):
+    """Move the means of the non-zeros out: a zero of the mean 0 has the chance 1 and adds nothing."""
+    for k in range(place.size):
+        taken[k] = row[place[k]] * factor
+        row[place[k]] = F(0.0)
+
+
+@kernel
+def _counts(x, place, theta, inverse, work, double, order):
+    """Full terms of the non-zeros, their means and dropout logits in ``work``, where the derivatives go."""
+    n = x.size
+    mean, th, by_mean, by_theta, inv, pi = (
+        work[0, :n], work[1, :n], work[2, :n], work[3, :n], work[5, :n], work[6, :n]
+    )  # fmt: skip
+    gather(theta, place, th)
+    gather(inverse, place, inv)
+    for k in range(n):
+        by_theta[k] = F(0.0)
+    v0, g0 = nb_zeros(mean, F(1.0), F(0.0), th, inv, by_mean, by_theta, F(1.0))
+    v1, g1 = nb_counts(x, work, double, order)
+    return np.float64(v0) + v1 + np.float64(_dropout_counts(pi)), np.float64(g0) + g1
+
+
+@kernel
 def zinb_rows(
-    rates, total, indptr, indices, values, log_size, theta, inverse, terms, codes, weights,
-    mean, work, value, d_size, d_theta, dropout, scratch,
+    rates, total, indptr, indices, values, log_size, theta, inverse, codes, weights, wanted,
+    by_mean, work, double, order, value, d_size, d_theta, dropout, log, chance,
 ):  # fmt: skip
     """Zero-inflated NB: ``rates`` and ``dropout`` logits (cells, genes) become the derivatives."""
+    n_genes = rates.shape[1]
     for i in range(rates.shape[0]):
-        begin, end = indptr[i], indptr[i + 1]
-        place, x = indices[begin:end], values[begin:end]
-        n = end - begin
-        mu, by_mean, by_theta, pi = work[0, :n], work[1, :n], work[2, :n], work[6, :n]
-        code, weight = codes[i], weights[i]
+        place, x = indices[indptr[i] : indptr[i + 1]], values[indptr[i] : indptr[i + 1]]
+        row, logit, code, weight = rates[i], dropout[i], codes[i], weights[i]
         size = math.exp(np.float64(log_size[i]))
-        scale(rates[i], size / total[i], mean)
-        take(mean, place, mu)
-        gather(dropout[i], place, pi)
-        v0, g0 = _zinb_zeros(
-            mean, theta[code], inverse[code], dropout[i], rates[i], d_theta[code], F(weight), scratch
-        )
-        v1, g1 = nb_counts(x, place, theta[code], terms[code], work)
-        v2 = _dropout_counts(pi)
-        put(mean, place, mu, rates[i], by_mean)
-        scatter(d_theta[code], place, by_theta, weight)
-        for k in range(n):
-            dropout[i, place[k]] = F(weight * pi[k])
-        value[i] = v0 + v1 + v2 if math.isfinite(total[i]) else np.nan
-        d_size[i] = finish(rates[i], mean, g0 + g1, size, weight)
+        factor = size / total[i]
+        high, low = split(factor)
+        th, inv, by_theta = theta[code], inverse[code], d_theta[code]
+        _take(row, place, high, work[0])
+        gather(logit, place, work[6])
+        v, g = 0.0, 0.0
+        for start in range(0, n_genes, CHUNK):
+            c = slice(start, start + CHUNK)
+            lo, ch = log[: row[c].size], chance[: row[c].size]
+            _zinb_logs(row[c], high, low, th[c], inv[c], lo, by_mean[c])
+            v += np.float64(_zinb_mixture(lo, th[c], logit[c], ch, weight))
+            g += np.float64(_zinb_derivatives(lo, ch, inv[c], by_mean[c], by_theta[c], weight))
+        v1, g1 = _counts(x, place, th, inv, work, double, order)
+        value[i] = v + v1 if math.isfinite(total[i]) else np.nan
+        if wanted:
+            for k in range(x.size):
+                row[place[k]] = work[0, k] / high
+                logit[place[k]] = weight * work[6, k]
+            scatter(by_mean, place, work[2], F(1.0))
+            scatter(by_theta, place, work[3], weight)
+            d_size[i] = weight * (g + g1)
+            finish(row, by_mean, factor, (g + g1) / size if size > 0.0 else 0.0, weight)
