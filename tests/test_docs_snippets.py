@@ -86,6 +86,25 @@ def test_page_on_the_report(make_adata, tmp_path, monkeypatch) -> None:
     assert "interferon response" in Path("report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the source distribution has no docs")
+def test_page_on_reading_factors(make_adata, tmp_path, monkeypatch) -> None:
+    adata = make_adata(160, 60, covariates=True)
+    adata.obs["condition"] = pd.Categorical(np.where(np.arange(160) // 4 % 2, "stim", "ctrl"))
+    adata.obs["cell_type"] = adata.obs["label"]
+    monkeypatch.chdir(tmp_path)
+    sets = {"A": adata.var_names[:12], "B": adata.var_names[12:30]}
+    lines = ["\t".join([name, "", *genes]) for name, genes in sets.items()]
+    Path("hallmark.gmt").write_text("\n".join(lines), encoding="utf-8")
+    names = {"ds": ds, "adata": adata}
+    blocks = [block.replace("train(seed", "train(20, seed") for block in python_blocks(DOCS / "reading.md")]
+    values = [run(block, names) for block in blocks]  # 400 epochs are too long here
+    assert values[0]["rank"].tolist() == list(range(1, 11))
+    assert "cytotoxicity" in adata.uns["distaff"]["factors"].index
+    assert len(values[5]) == len(adata.obsm["X_consensus"].T)
+    assert Path("report.html").is_file()
+
+
 def run(block: str, names: dict) -> object:
     """Run a block; return the value of its last line, if that is an expression."""
     *body, last = block.strip().split("\n")

@@ -12,7 +12,9 @@ from distaff.train.data import Chunks
 
 N_CELLS, N_GENES = 700, 12
 
-pytestmark = pytest.mark.filterwarnings("ignore:Training will be faster when sparse matrix is formatted as CSR")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Training will be faster when sparse matrix is formatted as CSR"
+)
 
 
 @pytest.fixture(params=["csr", "csc", "dense", "backed csr", "backed dense"])
