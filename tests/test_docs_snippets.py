@@ -88,16 +88,16 @@ def test_page_on_the_report(make_adata, tmp_path, monkeypatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not DOCS.is_dir(), reason="the source distribution has no docs")
-def test_page_on_reading_factors(make_adata, tmp_path, monkeypatch) -> None:
-    adata = make_adata(160, 60, covariates=True)
-    adata.obs["condition"] = pd.Categorical(np.where(np.arange(160) // 4 % 2, "stim", "ctrl"))
-    adata.obs["cell_type"] = adata.obs["label"]
+def test_page_on_reading_factors(tmp_path, monkeypatch) -> None:
+    adata = ds.datasets.simulate_gep(240, 80, random_state=0)
+    adata.obs["donor"] = [f"d{i % 4}" for i in range(240)]
+    adata.obs["condition"] = pd.Categorical(np.where(np.arange(240) // 4 % 2, "stim", "ctrl"))
     monkeypatch.chdir(tmp_path)
     sets = {"A": adata.var_names[:12], "B": adata.var_names[12:30]}
     lines = ["\t".join([name, "", *genes]) for name, genes in sets.items()]
     Path("hallmark.gmt").write_text("\n".join(lines), encoding="utf-8")
     names = {"ds": ds, "adata": adata}
-    blocks = [block.replace("train(seed", "train(20, seed") for block in python_blocks(DOCS / "reading.md")]
+    blocks = [block.replace("train(seed", "train(60, seed") for block in python_blocks(DOCS / "reading.md")]
     values = [run(block, names) for block in blocks]  # 400 epochs are too long here
     assert values[0]["rank"].tolist() == list(range(1, 11))
     assert "cytotoxicity" in adata.uns["distaff"]["factors"].index

@@ -109,7 +109,7 @@ def nb_rows(
     rates, total, indptr, indices, values, log_size, theta, inverse, codes, weights, wanted,
     by_mean, work, double, order, value, d_size, d_theta,
 ):  # fmt: skip
-    """Negative binomial: ``rates`` (cells, genes) become the derivatives by the logits where they are wanted."""
+    """Negative binomial: ``rates`` (cells, genes) become derivatives by the logits if wanted."""
     n_genes = rates.shape[1]
     for i in range(rates.shape[0]):
         place, x = indices[indptr[i] : indptr[i + 1]], values[indptr[i] : indptr[i + 1]]
