@@ -122,11 +122,9 @@ class _Blocks:
         self.log_size = inputs.log_size.reshape(-1).contiguous().numpy()
         self.value, self.d_size = np.empty(self.n_cells, np.float32), np.zeros(self.n_cells, np.float32)
         self.d_table = None if inputs.table is None else torch.zeros_like(inputs.table)
-        self.d_theta = self.part_of_d_theta = None
-        if inputs.theta is not None:
-            theta = inputs.theta.contiguous().numpy()
-            self.theta = theta, 1.0 / (theta + np.float32(EPS)), fixed.codes
-            self.d_theta, self.part_of_d_theta = np.zeros(theta.shape), np.zeros(theta.shape, np.float32)
+        theta = np.empty((0, 0), np.float32) if inputs.theta is None else inputs.theta.contiguous().numpy()
+        self.theta = theta, 1.0 / (theta + np.float32(EPS)), fixed.codes
+        self.d_theta, self.part_of_d_theta = np.zeros(theta.shape), np.zeros(theta.shape, np.float32)
 
     def run(self, weights: Tensor | None) -> Tensor:
         """Log-likelihood (cells,); the gradients of its sum with ``weights`` unless these are None."""
@@ -134,16 +132,14 @@ class _Blocks:
         flushed = 0
         for start in range(0, self.n_cells, self.n_rows):
             cells = slice(start, min(start + self.n_rows, self.n_cells))
-            buffers = self.logits, self.slope, self.logit
-            if cells.stop - start < self.n_rows:
-                buffers = (*(None if b is None else b[: cells.stop - start] for b in buffers),)
+            n = cells.stop - start
+            slope, logit = (None if b is None else b[:n] for b in (self.slope, self.logit))
+            buffers = self.logits[:n], slope, logit
             self._terms(cells, buffers, cell_weights, weights is not None)
             if weights is None:
                 continue
             self._backward(cells, *buffers)
-            if self.d_theta is not None and (
-                cells.stop - flushed >= FLUSH_CELLS or cells.stop == self.n_cells
-            ):
+            if cells.stop - flushed >= FLUSH_CELLS or cells.stop == self.n_cells:
                 self.d_theta += self.part_of_d_theta
                 self.part_of_d_theta[:] = 0.0
                 flushed = cells.stop
@@ -172,7 +168,7 @@ class _Blocks:
         head = logits.numpy(), total, *rows, self.log_size[cells]
         weight = weights[cells], wanted, self.by_mean, self.work
         out = self.value[cells], self.d_size[cells]
-        if self.d_theta is None:
+        if self.fixed.family == "poisson":
             poisson_rows(*head, *weight, *out)
             return
         theta, inverse, codes = self.theta
@@ -199,7 +195,7 @@ class _Blocks:
         if self.dropout is not None:
             from_dropout, d_dropout, d_dropout_bias = self.dropout.gradients()
             d_features = d_features + from_dropout
-        d_theta = None if self.d_theta is None else torch.from_numpy(self.d_theta.astype(np.float32))
+        d_theta = None if self.inputs.theta is None else torch.from_numpy(self.d_theta.astype(np.float32))
         d_size = torch.from_numpy(self.d_size[:, None])
         return Inputs(d_features, d_weight, d_bias, d_size, d_theta, d_dropout, d_dropout_bias, self.d_table)
 
