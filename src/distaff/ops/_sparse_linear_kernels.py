@@ -13,30 +13,27 @@ __all__ = ["gather_rows", "transpose"]
 def gather_rows(
     indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, source: np.ndarray, out: np.ndarray
 ) -> None:
-    """``out = csr @ source``; each row of ``out`` (rows, width) stays in the cache, seven terms at a time.
-
-    More rows than these in one loop are too many for the compiler to see that they do not overlap. Terms that
-    the last group lacks are the row's last one times 0.
-    """
+    """``out = csr @ source``; each row of ``out`` (rows, width) stays in the cache, four terms at a time."""
     width = source.shape[1]
-    a = np.empty(7, np.float32)
-    j = np.empty(7, np.int64)
     for i in range(out.shape[0]):
         row = out[i]
         for c in range(width):
             row[c] = np.float32(0.0)
+        k = indptr[i]
         end = indptr[i + 1]
-        for k in range(indptr[i], end, 7):
-            for m in range(7):
-                here = k + m < end
-                j[m] = indices[k + m] if here else indices[end - 1]
-                a[m] = values[k + m] if here else np.float32(0.0)
-            a0, a1, a2, a3, a4, a5, a6 = a[0], a[1], a[2], a[3], a[4], a[5], a[6]
-            s0, s1, s2, s3 = source[j[0]], source[j[1]], source[j[2]], source[j[3]]
-            s4, s5, s6 = source[j[4]], source[j[5]], source[j[6]]
+        while k + 3 < end:
+            a0, a1, a2, a3 = values[k], values[k + 1], values[k + 2], values[k + 3]
+            s0, s1 = source[indices[k]], source[indices[k + 1]]
+            s2, s3 = source[indices[k + 2]], source[indices[k + 3]]
             for c in range(width):
-                low = (a0 * s0[c] + a1 * s1[c]) + (a2 * s2[c] + a3 * s3[c])
-                row[c] += low + ((a4 * s4[c] + a5 * s5[c]) + a6 * s6[c])
+                row[c] += (a0 * s0[c] + a1 * s1[c]) + (a2 * s2[c] + a3 * s3[c])
+            k += 4
+        while k < end:
+            a0 = values[k]
+            s0 = source[indices[k]]
+            for c in range(width):
+                row[c] += a0 * s0[c]
+            k += 1
 
 
 @kernel
