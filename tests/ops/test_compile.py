@@ -1,6 +1,7 @@
 import numpy as np
-from numba.core import caching
+from numba.core import caching, config
 
+from distaff.ops import _compile
 from distaff.ops._compile import bits, from_bits, helper, kernel
 
 
@@ -32,3 +33,20 @@ def test_bits_there_and_back():
 def test_no_folder_to_write_to(monkeypatch):
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
     assert kernel(count)(np.ones(3)) == 3.0
+
+
+def test_changed_helpers_are_compiled_anew(monkeypatch, tmp_path):
+    (tmp_path / "_helpers.py").write_text("one")
+    before = _compile._digest(tmp_path)
+    (tmp_path / "_helpers.py").write_text("two")
+    after = _compile._digest(tmp_path)
+    assert before != after
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+    for digest in (before, after):
+        monkeypatch.setattr(_compile, "SOURCES", digest)
+
+        def one_more(x):
+            return x + 1
+
+        assert kernel(one_more)(1) == 2
+        assert list(tmp_path.rglob(f"*one_more_{digest}*.nbi"))

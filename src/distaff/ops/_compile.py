@@ -2,11 +2,15 @@
 
 Kernels are serial and hold no lock (``nogil``): torch's threads and numba's would fight over the cores. They
 are compiled at their first call and kept on disk; where no folder can be written, in every process anew.
+What is kept bears the digest of all kernels' sources in its name: numba itself only sees a change of the file
+that a kernel stands in, not of those that it calls.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from numba import njit, types
@@ -22,8 +26,19 @@ INTEGER_OF: dict[Any, Any] = {types.float32: types.int32, types.float64: types.i
 FLOAT_OF: dict[Any, Any] = {integer: real for real, integer in INTEGER_OF.items()}
 
 
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("_*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+SOURCES = _digest(Path(__file__).parent)
+
+
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function of loops; sums in its loops may be reordered."""
+    function.__qualname__ = f"{function.__qualname__}_{SOURCES}"
     options: dict[str, Any] = {"fastmath": LOOPS, "error_model": "numpy", "nogil": True}
     try:
         return njit(cache=True, **options)(function)

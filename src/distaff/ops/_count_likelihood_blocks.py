@@ -19,7 +19,11 @@ from distaff.ops._zinb_kernels import zinb_rows
 __all__ = ["Fixed", "block_log_likelihood"]
 
 BLOCK_BYTES = 512 * 1024  # of one buffer of cells x genes: half of a common second-level cache
+FACTOR_ROWS, MOST_ROWS = 2, 128  # cells of a block for each factor of a decoder
 FLUSH_CELLS = 64  # whose derivatives by theta are added up in float32
+
+
+Buffers = tuple[Tensor, Tensor | None, Tensor | None]  # logits, slope of additive rates, dropout logits
 
 
 class Fixed(NamedTuple):
@@ -57,42 +61,44 @@ class _CountLikelihood(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, weights: Tensor) -> tuple[Tensor | None, ...]:
-        if len(weights) and bool((weights == weights[0]).all()):
-            gradients = [None if g is None else weights[0] * g for g in ctx.gradients]
-        else:
-            blocks = _Blocks(Inputs(*ctx.saved_tensors), ctx.fixed)
-            blocks.run(weights.contiguous())
-            gradients = list(blocks.gradients())
         wanted = ctx.needs_input_grad[1:]
-        return None, *(g if want else None for g, want in zip(gradients, wanted, strict=True))
+        if len(weights) and (weights.stride(0) == 0 or bool((weights == weights[0]).all())):
+            weight, gradients = float(weights[0]), ctx.gradients
+            scaled = (
+                weight * g if want and g is not None else None
+                for g, want in zip(gradients, wanted, strict=True)
+            )
+            return None, *scaled
+        blocks = _Blocks(Inputs(*ctx.saved_tensors), ctx.fixed)
+        blocks.run(weights.contiguous())
+        return None, *(g if want else None for g, want in zip(blocks.gradients(), wanted, strict=True))
 
 
 class _Linear:
-    """``features @ weight' + bias`` by blocks, and its gradients; the bias is one more feature."""
+    """``features @ weight' + bias`` by blocks, and its gradients."""
 
     def __init__(self, features: Tensor, weight: Tensor, bias: Tensor | None) -> None:
-        self.has_bias = bias is not None
-        self.features, self.weight = features.contiguous(), weight.contiguous()
-        if bias is not None:
-            self.features = torch.cat([features, features.new_ones(len(features), 1)], dim=1)
-            self.weight = torch.cat([weight, bias.unsqueeze(1)], dim=1)
-        self.d_features = torch.zeros_like(self.features)
+        self.features, self.weight, self.bias = features.contiguous(), weight.contiguous(), bias
+        self.d_features = torch.empty_like(self.features)
         self.d_weight = torch.zeros_like(self.weight)
-        self.d_bias = torch.zeros(len(weight), dtype=torch.float64)  # a plain sum of many small terms
+        self.d_bias = (
+            None if bias is None else torch.zeros(len(weight), dtype=torch.float64)
+        )  # many small terms
 
     def forward(self, cells: slice, out: Tensor) -> None:
-        torch.mm(self.features[cells], self.weight.t(), out=out)
+        if self.bias is None:
+            torch.mm(self.features[cells], self.weight.t(), out=out)
+        else:
+            torch.addmm(self.bias, self.features[cells], self.weight.t(), out=out)
 
     def backward(self, cells: slice, gradient: Tensor) -> None:
         torch.mm(gradient, self.weight, out=self.d_features[cells])
         self.d_weight.addmm_(gradient.t(), self.features[cells])
-        if self.has_bias:
+        if self.d_bias is not None:
             self.d_bias += gradient.sum(dim=0)
 
     def gradients(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        if not self.has_bias:
-            return self.d_features, self.d_weight, None
-        return self.d_features[:, :-1], self.d_weight[:, :-1], self.d_bias.float()
+        return self.d_features, self.d_weight, None if self.d_bias is None else self.d_bias.float()
 
 
 class _Blocks:
@@ -100,51 +106,50 @@ class _Blocks:
 
     def __init__(self, inputs: Inputs, fixed: Fixed) -> None:
         self.inputs, self.fixed = inputs, fixed
-        self.n_cells, self.n_genes = len(inputs.features), len(inputs.weight)
-        self.n_rows = max(1, min(self.n_cells, BLOCK_BYTES // (4 * self.n_genes)))
+        self.n_cells, n_genes = len(inputs.features), len(inputs.weight)
+        self.n_rows = _rows(self.n_cells, n_genes, inputs.features.shape[1])
         self.scale = _Linear(inputs.features, inputs.weight, inputs.bias)
+        self.logits, self.slope, self.logit = torch.empty(self.n_rows, n_genes), None, None
+        if fixed.floor is not None:
+            self.slope = torch.empty_like(self.logits)
         self.dropout = None
         if inputs.dropout_weight is not None:
             self.dropout = _Linear(inputs.features, inputs.dropout_weight, inputs.dropout_bias)
-        n_counts = int(np.diff(fixed.counts.indptr).max(initial=0))
-        by_mean, work = np.empty(self.n_genes, np.float32), np.empty((7, n_counts), np.float32)
-        self.scratch = by_mean, work, np.empty((3, n_counts)), np.empty(n_counts, np.int32)
+            self.logit = torch.empty_like(self.logits)
+        n = int(np.diff(fixed.counts.indptr).max(initial=0))
+        self.by_mean, self.work = np.empty(n_genes, np.float32), np.empty((7, n), np.float32)
+        self.large = np.empty((3, n)), np.empty(n, np.int32)
         self.log_size = inputs.log_size.reshape(-1).contiguous().numpy()
-        self.d_size = torch.zeros(self.n_cells)
+        self.value, self.d_size = np.empty(self.n_cells, np.float32), np.zeros(self.n_cells, np.float32)
         self.d_table = None if inputs.table is None else torch.zeros_like(inputs.table)
-        self.theta = self.inverse = np.empty((0, 0), np.float32)
-        if inputs.theta is not None:
-            self.theta = inputs.theta.contiguous().numpy()
-            self.inverse = 1.0 / (self.theta + np.float32(EPS))
-        self.d_theta = torch.zeros(self.theta.shape, dtype=torch.float64)
-        self.part_of_d_theta = torch.zeros(self.theta.shape)  # of some cells, exact enough for these
+        theta = np.empty((0, 0), np.float32) if inputs.theta is None else inputs.theta.contiguous().numpy()
+        self.theta = theta, 1.0 / (theta + np.float32(EPS)), fixed.codes
+        self.d_theta, self.part_of_d_theta = np.zeros(theta.shape), np.zeros(theta.shape, np.float32)
 
     def run(self, weights: Tensor | None) -> Tensor:
         """Log-likelihood (cells,); the gradients of its sum with ``weights`` unless these are None."""
-        value = torch.empty(self.n_cells)
-        buffers = [torch.empty(self.n_rows, self.n_genes) for _ in range(3)]
+        cell_weights = self.d_size if weights is None else weights.numpy()
         flushed = 0
         for start in range(0, self.n_cells, self.n_rows):
             cells = slice(start, min(start + self.n_rows, self.n_cells))
-            logits, slope, dropout = (b[: cells.stop - start] for b in buffers)
-            total = self._exponentials(cells, logits, slope)
-            if self.dropout is not None:
-                self.dropout.forward(cells, dropout)
-            self._terms(cells, (logits, dropout), total, weights, value)
+            n = cells.stop - start
+            slope, logit = (None if b is None else b[:n] for b in (self.slope, self.logit))
+            buffers = self.logits[:n], slope, logit
+            self._terms(cells, buffers, cell_weights, weights is not None)
             if weights is None:
                 continue
-            self._backward(cells, logits, slope, dropout)
+            self._backward(cells, *buffers)
             if cells.stop - flushed >= FLUSH_CELLS or cells.stop == self.n_cells:
                 self.d_theta += self.part_of_d_theta
-                self.part_of_d_theta.zero_()
+                self.part_of_d_theta[:] = 0.0
                 flushed = cells.stop
-        return value
+        return torch.from_numpy(self.value)
 
-    def _exponentials(self, cells: slice, logits: Tensor, slope: Tensor) -> np.ndarray:
+    def _exponentials(self, cells: slice, logits: Tensor, slope: Tensor | None) -> np.ndarray:
         """Fill ``logits`` with their exponentials, up to a factor for each cell; their sums (cells,)."""
         total = np.empty(len(logits))
         self.scale.forward(cells, logits)
-        if self.fixed.floor is None:
+        if self.fixed.floor is None or slope is None:
             softmax_exp(logits.numpy(), total)
             return total
         if self.fixed.design is None or self.inputs.table is None:
@@ -154,41 +159,34 @@ class _Blocks:
         additive_exp(logits.numpy(), slope.numpy(), self.fixed.floor, total)
         return total
 
-    def _terms(
-        self,
-        cells: slice,
-        buffers: tuple[Tensor, Tensor],
-        total: np.ndarray,
-        weights: Tensor | None,
-        value: Tensor,
-    ) -> None:
+    def _terms(self, cells: slice, buffers: Buffers, weights: np.ndarray, wanted: bool) -> None:  # noqa: FBT001
         """Run the family's kernel, which turns the buffers into derivatives."""
-        counts, family = self.fixed.counts, self.fixed.family
+        logits, slope, logit = buffers
+        counts = self.fixed.counts
+        total = self._exponentials(cells, logits, slope)
         rows = counts.indptr[cells.start : cells.stop + 1], counts.indices, counts.values
-        head = buffers[0].numpy(), total, *rows, self.log_size[cells]
-        groups = self.theta, self.inverse, self.fixed.codes[cells]
-        d_size = self.d_size[cells].numpy()
-        weight = (d_size if weights is None else weights[cells].numpy()), weights is not None
-        tail = *self.scratch, value[cells].numpy(), d_size
-        if family == "poisson":
-            by_mean, work, *_ = self.scratch
-            poisson_rows(*head, *weight, by_mean, work, *tail[-2:])
-        elif family == "nb":
-            nb_rows(*head, *groups, *weight, *tail, self.part_of_d_theta.numpy())
+        head = logits.numpy(), total, *rows, self.log_size[cells]
+        weight = weights[cells], wanted, self.by_mean, self.work
+        out = self.value[cells], self.d_size[cells]
+        if self.fixed.family == "poisson":
+            poisson_rows(*head, *weight, *out)
+            return
+        theta, inverse, codes = self.theta
+        middle = theta, inverse, codes[cells], *weight, *self.large, *out, self.part_of_d_theta
+        if logit is None or self.dropout is None:
+            nb_rows(*head, *middle)
         else:
-            chunks = np.empty((2, CHUNK), np.float32)
-            zinb_rows(
-                *head, *groups, *weight, *tail, self.part_of_d_theta.numpy(), buffers[1].numpy(), *chunks
-            )
+            self.dropout.forward(cells, logit)
+            zinb_rows(*head, *middle, logit.numpy(), *np.empty((2, CHUNK), np.float32))
 
-    def _backward(self, cells: slice, logits: Tensor, slope: Tensor, dropout: Tensor) -> None:
+    def _backward(self, cells: slice, logits: Tensor, slope: Tensor | None, logit: Tensor | None) -> None:
         if self.d_table is not None and self.fixed.design is not None:
             self.d_table.addmm_(self.fixed.design[cells].t(), logits)
-        if self.fixed.floor is not None:
+        if slope is not None:
             logits.mul_(slope)
         self.scale.backward(cells, logits)
-        if self.dropout is not None:
-            self.dropout.backward(cells, dropout)
+        if self.dropout is not None and logit is not None:
+            self.dropout.backward(cells, logit)
 
     def gradients(self) -> Inputs:
         """Gradients of what ``run`` has seen."""
@@ -197,6 +195,12 @@ class _Blocks:
         if self.dropout is not None:
             from_dropout, d_dropout, d_dropout_bias = self.dropout.gradients()
             d_features = d_features + from_dropout
-        d_theta = None if self.inputs.theta is None else self.d_theta.float()
-        d_size = self.d_size.unsqueeze(1)
+        d_theta = None if self.inputs.theta is None else torch.from_numpy(self.d_theta.astype(np.float32))
+        d_size = torch.from_numpy(self.d_size[:, None])
         return Inputs(d_features, d_weight, d_bias, d_size, d_theta, d_dropout, d_dropout_bias, self.d_table)
+
+
+def _rows(n_cells: int, n_genes: int, n_factors: int) -> int:
+    """Cells of a block: as the cache holds, but enough to pay for a pass over the weights."""
+    enough = min(FACTOR_ROWS * n_factors, MOST_ROWS)
+    return max(1, min(n_cells, max(BLOCK_BYTES // (4 * n_genes), enough)))

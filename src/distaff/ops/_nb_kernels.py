@@ -90,7 +90,7 @@ def nb_counts(x, work, double, order):
     for k in range(n):
         other = x[k] > F(4.0) or x[k] != F(np.int32(x[k]))
         order[m] = k
-        m += np.int64(other)
+        m += int(other)
         small[k] = F(0.0) if other else x[k]
     value, total = _small_counts(small, mean, theta, by_mean, by_theta)
     large, mu, th = double[0, :m], double[1, :m], double[2, :m]
@@ -109,7 +109,7 @@ def nb_rows(
     rates, total, indptr, indices, values, log_size, theta, inverse, codes, weights, wanted,
     by_mean, work, double, order, value, d_size, d_theta,
 ):  # fmt: skip
-    """Negative binomial: ``rates`` (cells, genes) become derivatives by the logits if wanted."""
+    """Negative binomial: ``rates`` (cells, genes) become derivatives by the logits where wanted."""
     n_genes = rates.shape[1]
     for i in range(rates.shape[0]):
         place, x = indices[indptr[i] : indptr[i + 1]], values[indptr[i] : indptr[i + 1]]

@@ -1,7 +1,7 @@
 """Loops that all count likelihoods share: exponentials of the logits, and what the non-zeros need.
 
-Every gene of a cell is first treated as a zero, in float32 vectors summed up in chunks; then non-zeros add
-what they have beyond that.
+Every gene of a cell is first treated as a zero, in float32 vectors summed up in chunks; then the non-zeros
+add what they have beyond that.
 """
 
 # The types of the arguments are those of the arrays passed: numba infers them.
@@ -44,7 +44,7 @@ def _exp_part(row, high):
 
 @kernel
 def softmax_exp(logits, total):
-    """``logits`` (cells, genes) to ``exp(logits - top)`` with the top of each cell, and its sum."""
+    """``logits`` (cells, genes) to ``exp(logits - top)`` of each cell's top, and its sum over genes."""
     n_cells, n_genes = logits.shape
     for i in range(n_cells):
         row = logits[i]
@@ -101,7 +101,7 @@ def scatter(target, indices, terms, weight):
 
 @kernel
 def finish(rates, by_mean, factor, share, weight):
-    """``rates`` to derivatives by the logits: those by the log means less the mean times their ``share``."""
+    """``rates`` to the derivatives by the logits, from those by the log means."""
     part, weight = F(weight * factor * share), F(weight)
     for j in range(rates.size):
         rates[j] = weight * by_mean[j] - part * rates[j]

@@ -99,7 +99,8 @@ def linear_count_log_likelihood(
     if is_csr32(counts) and all(_fits(t) for t in (*inputs, design)):
         groups = np.zeros(len(counts), np.int32) if codes is None else _int32(codes)
         design = None if design is None else design.contiguous()
-        x = without_zeros(csr_arrays(counts))
+        x = csr_arrays(counts)
+        x = without_zeros(x) if family == "zinb" else x
         return block_log_likelihood(inputs, Fixed(x, family, groups, design, floor))
     return reference_log_likelihood(counts, inputs, family=family, codes=codes, design=design, floor=floor)
 
