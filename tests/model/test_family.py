@@ -43,7 +43,7 @@ def annotated(decoder):
 
 
 def check(adata, model, cls, tmp_path):
-    model.train(4, lr=1e-2, **FAST)
+    model.train(8, lr=1e-2, **FAST)
     loss = model.history["train_loss"].iloc[:, 0]
     assert np.isfinite(loss).all()
     fit = model.history["reconstruction_loss_train"].iloc[:, 0]  # penalties rise with their warm-up

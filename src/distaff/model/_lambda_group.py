@@ -151,9 +151,9 @@ class LambdaGroupMixin:
         >>> ds.model.AnnotatedVAE.setup_anndata(adata)
         >>> model = ds.model.AnnotatedVAE(adata, init=None)
         >>> fast = {"seed": 0, "accelerator": "cpu", "enable_progress_bar": False}
-        >>> table = model.select_lambda_group([0, 1000], max_epochs=2, max_epochs_per_value=2, **fast)
+        >>> table = model.select_lambda_group([0, 1e6], max_epochs=20, max_epochs_per_value=10, **fast)
         >>> table["active_terms"].to_dict()
-        {0.0: 2, 1000.0: 0}
+        {0.0: 2, 1000000.0: 0}
         """
         strengths = self._check_path(lambdas)
         if max_epochs_per_value is not None:
