@@ -272,3 +272,25 @@ def test_what_a_tuner_passes_to_train(adata, tmp_path):
     assert {"elbo_validation", "reconstruction_loss_validation"} <= watch.seen[-1].keys()
     assert all(np.isfinite(value) for value in watch.seen[-1].values())
     assert model.is_trained_
+
+
+def test_chunks_of_minibatches_train_as_single_ones_do(adata):
+    """max_steps=-1 is the trainer's default and asks for a step of its own for each minibatch."""
+    models = [small(adata), small(adata)]
+    schedule = ((2, 1e-3), (2, 1e-4))
+    for model, options in zip(models, ({}, {"max_steps": -1}), strict=True):
+        model.train(lr_schedule=schedule, seed=0, check_val_every_n_epoch=1, **FAST, **options)
+    chunked, single = models
+    assert not chunked.trainer.lightning_module.automatic_optimization
+    assert single.trainer.lightning_module.automatic_optimization
+    assert chunked.trainer.global_step == single.trainer.global_step == 4 * 3
+    for name, weight in single.module.state_dict().items():
+        assert torch.equal(chunked.module.state_dict()[name], weight), name
+    assert chunked.history.keys() == single.history.keys()
+    for name, curve in single.history.items():
+        assert chunked.history[name].equals(curve), name
+
+
+def test_early_stopping_needs_cells_to_stop_by(adata):
+    with pytest.raises(ValueError, match="Early stopping needs validation cells"):
+        small(adata).train(1, train_size=1.0, early_stopping=True, **FAST)

@@ -74,6 +74,15 @@ def test_dots(enriched) -> None:
     assert drawn[3, 2] == pytest.approx(first["Factor 4"])
 
 
+def test_nothing_found_is_said(enriched) -> None:
+    table = enriched.uns["distaff"]["enrich"]["table"]
+    kept = table["q_value"].copy()
+    assert pl.enrichment(enriched).get_title() == ""
+    table["q_value"] = 0.9
+    assert pl.enrichment(enriched).get_title() == "no gene set with q < 0.05"
+    table["q_value"] = kept  # the fixture is shared
+
+
 def test_area_is_the_strength(enriched) -> None:
     ax = pl.enrichment(enriched)
     table = enriched.uns["distaff"]["enrich"]["table"]

@@ -101,7 +101,9 @@ class TrainingMixin:
             global random generators are left as they were.
         **trainer_kwargs
             Further arguments of :class:`scvi.train.Trainer`, such as ``check_val_every_n_epoch=1`` for
-            validation curves.
+            validation curves. A step of the trainer is a chunk of up to 64 minibatches, each with an
+            optimiser step of its own; with several devices, or an argument that concerns single steps
+            (``gradient_clip_val``, ``max_steps``, ``precision`` and the like), it is one minibatch.
 
         Raises
         ------
@@ -109,6 +111,11 @@ class TrainingMixin:
             If a number is out of its range or the data are too few.
         distaff.train.DivergenceError
             If the loss is no longer finite.
+
+        Notes
+        -----
+        Counts stay sparse and are read minibatch by minibatch, from memory or from a backed ``.h5ad`` whose
+        matrix is stored cell by cell; cells of a file are shuffled by blocks.
 
         Examples
         --------

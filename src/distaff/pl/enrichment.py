@@ -172,6 +172,8 @@ def _dots(ax: Axes | None, tested: pd.DataFrame, names: list[str], sets: list[st
     ax.spines[:].set_color("#AAAAAA")
     ax.set_xlabel(f"factor ({collection})" if collection else "", fontsize=TEXT)
     ax.set_ylabel(f"gene set ({shared})" if shared else "", fontsize=TEXT)
+    if not (tested["q_value"] < LEVEL).any():  # an empty grid would look like a fault
+        ax.set_title(f"no gene set with q < {LEVEL:g}", fontsize=TEXT)
     _keys(ax, drawn)
     return ax
 
