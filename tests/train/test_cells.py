@@ -8,6 +8,7 @@ from scipy import sparse
 
 from distaff.model import BetaVAE
 from distaff.train import CellLoader
+from distaff.train.cells import movable
 from distaff.train.data import Chunks
 
 N_CELLS, N_GENES = 700, 12
@@ -106,3 +107,12 @@ def test_columns_on_disk_are_refused(tmp_path):
         row_source(adata.X)
     with pytest.raises(TypeError, match="got list"):
         row_source([1, 2])
+
+
+def test_apples_gpu_gets_dense_counts():
+    minibatch = {"X": torch.eye(3).to_sparse_csr(), "batch": torch.zeros(3, 1)}
+    assert movable(minibatch, torch.device("cpu"))["X"].layout == torch.sparse_csr
+    assert movable(minibatch, torch.device("cuda"))["X"].layout == torch.sparse_csr
+    dense = movable(minibatch, torch.device("mps"))
+    assert torch.equal(dense["X"], torch.eye(3))
+    assert dense["batch"] is minibatch["batch"]

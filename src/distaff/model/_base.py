@@ -24,7 +24,7 @@ from distaff.model._warm_start import set_decoder, target_scores, teach_encoder
 from distaff.nn import CovariateSpec
 from distaff.nn.scheduled import Scheduled
 from distaff.pp.check_counts import check_non_negative
-from distaff.train import CellLoader, Split, draw_seed, isolated_rng
+from distaff.train import CellLoader, Split, draw_seed, isolated_rng, on_device
 
 __all__ = ["FactorModel"]
 
@@ -136,7 +136,10 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Quer
             drop_last=split.drop_last,
         )
         for i, tensors in enumerate(loader):
-            yield tensors, order[i * split.batch_size : (i + 1) * split.batch_size]
+            yield (
+                on_device(tensors, self.module.device),
+                order[i * split.batch_size : (i + 1) * split.batch_size],
+            )
 
     def _settle_schedules(self, steps_per_epoch: int, n_epochs: int) -> None:
         module = self.module

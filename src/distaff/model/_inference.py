@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from anndata import AnnData
-from lightning.pytorch.utilities import move_data_to_device
 from scvi.utils import unsupported_if_adata_minified
 from torch import Tensor
 
 from distaff._checks import error
-from distaff.train import CellLoader, isolated_rng
+from distaff.train import CellLoader, isolated_rng, on_device
 
 __all__ = ["InferenceMixin", "stack"]
 
@@ -29,15 +28,17 @@ class InferenceMixin:
         indices: Sequence[int] | None = None,
         batch_size: int | None = None,
         dataloader: Iterable[dict[str, Tensor]] | None = None,
-    ) -> Iterable[dict[str, Tensor]]:
-        """Validated cells in order, with sparse counts where they are in memory."""
+    ) -> Iterator[dict[str, Tensor]]:
+        """Validated cells in order, on the device of the module, with sparse counts."""
         if dataloader is not None:
             if adata is not None or indices is not None:
                 raise error("Only one of dataloader and adata (or indices) may be given", got="both")
-            return dataloader
-        adata = self._validate_anndata(adata)
-        manager = self.get_anndata_manager(adata, required=True)
-        return CellLoader(manager, indices, batch_size=batch_size or BATCH_SIZE)
+        else:
+            adata = self._validate_anndata(adata)
+            manager = self.get_anndata_manager(adata, required=True)
+            dataloader = CellLoader(manager, indices, batch_size=batch_size or BATCH_SIZE)
+        device = self.module.device
+        return (on_device(minibatch, device) for minibatch in dataloader)
 
     @unsupported_if_adata_minified
     def get_elbo(
@@ -116,11 +117,7 @@ class InferenceMixin:
         """Loss of each minibatch, in evaluation mode."""
         self.module.eval()
         with isolated_rng(seed):
-            return [self.module.minibatch_loss(tensors) for tensors in self._on_device(minibatches)]
-
-    def _on_device(self: Any, minibatches: Iterable[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
-        for tensors in minibatches:
-            yield move_data_to_device(tensors, self.module.device)
+            return [self.module.minibatch_loss(tensors) for tensors in minibatches]
 
 
 def stack(blocks: Iterable[Tensor]) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Training: the plan, its runner, data splits, learning-rate phases, isolated random numbers."""
 
-from distaff.train.cells import CellLoader
+from distaff.train.cells import CellLoader, on_device
 from distaff.train.data import CellData, dense_data
 from distaff.train.epochs import MOST_EPOCHS, number_of_epochs
 from distaff.train.phases import LearningRatePhases
@@ -24,6 +24,7 @@ __all__ = [
     "draw_seed",
     "isolated_rng",
     "number_of_epochs",
+    "on_device",
     "seeded",
     "split_cells",
 ]

@@ -13,9 +13,10 @@ from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 from torch import Tensor
 
+from distaff.ops import as_dense
 from distaff.train.sources import Block, RowSource, row_source
 
-__all__ = ["CellLoader"]
+__all__ = ["CellLoader", "movable", "on_device"]
 
 Minibatch = dict[str, Tensor]
 
@@ -99,6 +100,18 @@ class CellLoader:
         batch = {key: table.index_select(0, index) for key, table in self.tables.items()}
         batch[REGISTRY_KEYS.X_KEY] = to_sparse_tensor(counts)
         return batch
+
+
+def on_device(minibatch: Minibatch, device: torch.device) -> Minibatch:
+    """Return a minibatch on a device."""
+    return {key: value.to(device) for key, value in movable(minibatch, device).items()}
+
+
+def movable(minibatch: Minibatch, device: torch.device) -> Minibatch:
+    """Return a minibatch in a form that the device knows: Apple's GPU has no sparse tensors."""
+    if device.type != "mps":
+        return minibatch
+    return {key: as_dense(value) for key, value in minibatch.items()}
 
 
 def to_sparse_tensor(counts: Block) -> Tensor:

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from itertools import islice
 from math import ceil
 
+import torch
 from lightning.pytorch import LightningDataModule
 from scvi.data import AnnDataManager
 from scvi.dataloaders import DataSplitter
 from torch import Tensor
 
-from distaff.train.cells import CellLoader
+from distaff.train.cells import CellLoader, on_device
 from distaff.train.split import Split
 
 __all__ = ["CellData", "Chunk", "Chunks", "dense_data"]
@@ -98,6 +99,13 @@ class CellData(LightningDataModule):
         if not len(self.split.validation):
             return []
         return CellLoader(self.manager, self.split.validation, batch_size=self.split.batch_size)
+
+    def transfer_batch_to_device(
+        self, batch: Minibatch | Chunk, device: torch.device, dataloader_idx: int
+    ) -> Minibatch | Chunk:
+        """Move a minibatch; those of a chunk follow one by one."""
+        del dataloader_idx
+        return batch if isinstance(batch, Chunk) else on_device(batch, device)
 
 
 def dense_data(manager: AnnDataManager, split: Split) -> DataSplitter:

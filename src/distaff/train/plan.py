@@ -13,6 +13,7 @@ from scvi.train import TrainingPlan
 from torch import Tensor
 
 from distaff._checks import check_number
+from distaff.train.cells import on_device
 from distaff.train.data import Chunk
 from distaff.train.phases import LearningRatePhases
 from distaff.train.proximal import apply_proximal_steps
@@ -85,9 +86,8 @@ class FactorTrainingPlan(TrainingPlan):
         optimiser = self.optimizers(use_pl_optimizer=False)
         progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
         for minibatch in chunk:
-            on_device = self.transfer_batch_to_device(minibatch, self.device, 0)
             optimiser.zero_grad()
-            self._step(on_device, "train").backward()
+            self._step(on_device(minibatch, self.device), "train").backward()
             optimiser.step()
             self._after_step(optimiser)
             progress.increment_ready()
