@@ -20,6 +20,7 @@ def test_files(done):
     names = ("history", "disentanglement", "latent")
     assert files == {
         "adata.h5ad",
+        "report.html",
         "scores.csv",
         "cluster_agreement.csv",
         "run.json",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["add_parser"]
 
 MODELS = {"beta_1": 1.0, "beta_10": 10.0}  # slots' key: weight of the KL
+SHOWN = "beta_10"  # key of the model that the page shows
 FACTORS = (SIMULATION.usage, SIMULATION.group)
 LABELS = {key: f"beta={beta:g}" for key, beta in MODELS.items()}
 METRICS = ("max_spearman", "single_dimension_accuracy")
@@ -58,8 +59,9 @@ def run(args: argparse.Namespace) -> str:
         agreement = pd.concat(curves, names=["model"]).reset_index("model")
         save_tables(folder, scores=scores, agreement=agreement.set_index("model"))
         adata.write_h5ad(folder / "adata.h5ad")
+        ds.report(adata, folder / "report.html", key=SHOWN)
         arguments = {name: getattr(args, name) for name in ("n_cells", "n_genes", "max_epochs", "seed")}
-        write_record(folder, "demo", arguments)
+        write_record(folder, "demo", {**arguments, "key": SHOWN})
     return _report(adata, curves, args.output)
 
 
@@ -70,6 +72,8 @@ def _fit(adata: AnnData, key: str, beta: float, folder: Path, args: argparse.Nam
     settings = {"max_epochs": args.max_epochs, "seed": args.seed, "accelerator": args.accelerator}
     train(model, f"BetaVAE(beta={beta:g})", **settings)
     ds.tl.latent(adata, model, key=key)
+    ds.tl.factors(adata, model, key=key)
+    ds.tl.traverse(adata, model, key=key)
     embed(adata, key=key, seed=args.seed)
     curves = score(adata, FACTORS, key=key, seed=args.seed, metrics=METRICS)
     draw(folder / "figures", adata, key=key, factors=SIMULATION.usage, suffix=f"_{key}")
@@ -101,6 +105,7 @@ def _report(adata: AnnData, curves: dict[str, pd.DataFrame], output: Path) -> st
             "  adata.h5ad   cells, truth, both latents (obsm X_beta_1, X_beta_10), scores",
             "  models/      both models: ds.model.BetaVAE.load(path, adata=adata)",
             "  figures/     latent, disentanglement and history of both",
+            "  report.html  all factors of the model with beta=10: open it in a browser",
             "  scores.csv, cluster_agreement.csv, run.json",
         ]
     )
