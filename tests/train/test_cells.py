@@ -8,7 +8,7 @@ from scipy import sparse
 
 from distaff.model import BetaVAE
 from distaff.train import CellLoader
-from distaff.train.cells import movable
+from distaff.train.cells import _table, movable
 from distaff.train.data import Chunks
 
 N_CELLS, N_GENES = 700, 12
@@ -116,3 +116,14 @@ def test_apples_gpu_gets_dense_counts():
     dense = movable(minibatch, torch.device("mps"))
     assert torch.equal(dense["X"], torch.eye(3))
     assert dense["batch"] is minibatch["batch"]
+
+
+def test_tables_may_be_read_only():
+    adata = anndata.AnnData(sparse.csr_matrix(np.ones((6, 3), dtype=np.float32)))
+    adata.obs["age"] = np.arange(6.0)
+    BetaVAE.setup_anndata(adata, continuous_covariate_keys=["age"])
+    manager = BetaVAE(adata, n_latent=2, n_hidden=4).adata_manager
+    stored = manager.get_from_registry("extra_continuous_covs").to_numpy()
+    stored.flags.writeable = False
+    table = _table(stored)
+    assert table.squeeze(1).tolist() == list(range(6))

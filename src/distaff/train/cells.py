@@ -152,7 +152,7 @@ def _table(data: Any) -> Tensor:
     """Contiguous rows: whole numbers for codes, float32 for the rest."""
     values = np.asarray(data.to_numpy() if hasattr(data, "to_numpy") else data)
     kind = np.int64 if np.issubdtype(values.dtype, np.integer) else np.float32
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=kind))
+    return torch.from_numpy(np.require(values, kind, ["C", "W"]))  # pandas may hand out what is read-only
 
 
 _hear_out_torch()
