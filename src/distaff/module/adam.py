@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from distaff.ops.csr import CSR
-from distaff.ops.kernels.adam import adam_flat, adam_sparse_rows
+from distaff.ops.kernels.adam import adam_at, adam_flat, adam_sparse_rows
 
 __all__ = ["Adam", "Parameter"]
 
@@ -46,6 +46,11 @@ class Parameter:
         """Take the step for a gradient of the shape of ``value``."""
         arrays = self.value, gradient, self.first, self.second
         adam_flat(*(array.reshape(-1) for array in arrays), *self._constants())
+
+    def step_at(self, positions: np.ndarray, gradient: np.ndarray) -> None:
+        """Take the step of the entries that may be other than zero."""
+        arrays = self.value.reshape(-1), gradient, self.first.reshape(-1), self.second.reshape(-1)
+        adam_at(positions, *arrays, *self._constants())
 
     def step_on_rows(self, columns: CSR, source: np.ndarray) -> None:
         """Take the step for the gradient ``columns @ source``."""

@@ -12,7 +12,7 @@ from distaff.nn.layers import BATCH_NORM_EPS
 from distaff.nn.posteriors import VARIANCE_FLOOR
 from distaff.ops.csr import CSR
 from distaff.ops.kernels.hidden import norm_relu, norm_relu_back
-from distaff.ops.kernels.normal_head import normal_head, normal_head_back
+from distaff.ops.kernels.normal import draw_normal, draw_normal_back
 from distaff.ops.kernels.sparse_rows import gather_rows
 
 __all__ = ["EncoderStep"]
@@ -54,33 +54,43 @@ class EncoderStep:
 
     def draw(self, prior_loc: np.ndarray, prior_scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Draw from the posterior, and its KL from a normal prior, both (cells, dimensions)."""
-        shape = len(self.units), len(self.heads[1].value)
-        self.noise = torch.randn(shape).numpy()
-        self.prior = [np.empty(shape, np.float32) for _ in range(2)]
-        self.prior[0][:], self.prior[1][:] = prior_loc, prior_scale
-        self.loc, self.scale, draw, kl = (np.empty(shape, np.float32) for _ in range(4))
-        heads = (parameter.value for parameter in self.heads)
-        out = self.loc, self.scale, draw, kl
-        normal_head(self.units, *heads, VARIANCE_FLOOR, self.noise, *self.prior, *out)
+        units = torch.from_numpy(self.units)
+        w_loc, b_loc, w_log, b_log = (torch.from_numpy(own.value) for own in self.heads)
+        loc, scale = torch.addmm(b_loc, units, w_loc.t()), torch.addmm(b_log, units, w_log.t())
+        shape = loc.shape
+        noise = torch.randn(shape).numpy()
+        prior = [np.empty(shape, np.float32) for _ in range(2)]
+        prior[0][:], prior[1][:] = prior_loc, prior_scale
+        self.loc = loc.numpy()
+        self.drawn = [a.reshape(-1) for a in (noise, self.loc, scale.numpy(), *prior)]
+        noise, flat_loc, flat_scale, *prior = self.drawn
+        draw, kl = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        normal = flat_loc, flat_scale, VARIANCE_FLOOR
+        draw_normal(*normal, noise, *prior, draw.reshape(-1), kl.reshape(-1))
         return draw, kl
 
     def update(self, columns: CSR, d_draw: np.ndarray, kl_weight: float) -> None:
         """Step of all parameters; ``columns`` is the transposed expression."""
-        w_loc, _, w_var, _ = self.heads
-        gradients = [np.empty_like(parameter.value) for parameter in self.heads]
-        d_units, d_hidden = np.empty_like(self.units), np.empty_like(self.units)
-        normal_head_back(
-            d_draw, np.float32(kl_weight), self.noise, self.loc, self.scale, VARIANCE_FLOOR, *self.prior,
-            self.units, w_loc.value, w_var.value, d_units, *gradients,
-        )  # fmt: skip
-        d_gain, d_shift = np.empty_like(self.inverse), np.empty_like(self.inverse)
-        norm_relu_back(
-            d_units, self.normalised, self.units, self.gain.value, self.inverse, self.rate,
-            d_gain, d_shift, d_hidden,
-        )  # fmt: skip
+        d_units = self._heads_back(d_draw, kl_weight)
+        d_gain, d_shift, d_hidden = (np.empty_like(a) for a in (self.inverse, self.inverse, self.units))
+        kept = self.normalised, self.units, self.gain.value, self.inverse, self.rate
+        norm_relu_back(d_units, *kept, d_gain, d_shift, d_hidden)
         self.weight.step_on_rows(columns, d_hidden)
         self.bias.step(d_hidden.sum(axis=0))
         self.gain.step(d_gain)
         self.shift.step(d_shift)
-        for parameter, gradient in zip(self.heads, gradients, strict=True):
-            parameter.step(gradient)
+
+    def _heads_back(self, d_draw: np.ndarray, kl_weight: float) -> np.ndarray:
+        """Step of mean and log variance; returns the gradient by the units."""
+        d_loc, d_log = np.empty_like(d_draw), np.empty_like(d_draw)
+        noise, loc, scale, *prior = self.drawn
+        kept = noise, loc, scale, VARIANCE_FLOOR, *prior
+        draw_normal_back(d_draw.reshape(-1), kl_weight, *kept, d_loc.reshape(-1), d_log.reshape(-1))
+        units, by_loc, by_log = (torch.from_numpy(a) for a in (self.units, d_loc, d_log))
+        w_loc, b_loc, w_log, b_log = self.heads
+        d_units = torch.mm(by_loc, torch.from_numpy(w_loc.value))
+        d_units.addmm_(by_log, torch.from_numpy(w_log.value))
+        for weight, bias, gradient in ((w_loc, b_loc, by_loc), (w_log, b_log, by_log)):
+            weight.step(torch.mm(gradient.t(), units).numpy())
+            bias.step(gradient.sum(0).numpy())
+        return d_units.numpy()

@@ -16,12 +16,12 @@ from scvi import REGISTRY_KEYS
 from torch import Tensor, nn
 
 from distaff.module.adam import Adam
+from distaff.module.decoder_step import DecoderStep
 from distaff.module.encoder_step import EncoderStep
 from distaff.module.minibatch import MinibatchLoss
-from distaff.nn.covariates import Covariates
+from distaff.nn.annotated_decoder import AnnotatedDecoder
 from distaff.nn.dispersions import GeneDispersion
 from distaff.nn.encoders import Log1p, MLPEncoder
-from distaff.nn.layers import BATCH_NORM_EPS
 from distaff.nn.libraries import LearnedLibrary, ObservedLibrary
 from distaff.nn.likelihoods import NegativeBinomialLikelihood
 from distaff.nn.linear_decoder import LinearDecoder
@@ -31,9 +31,7 @@ from distaff.nn.priors import StandardNormalPrior
 from distaff.nn.readouts import LogLinearRate
 from distaff.objectives import BetaKL
 from distaff.ops.batch_norm import MOST_FEATURES
-from distaff.ops.count_likelihood import Blocks, Fixed, Inputs
 from distaff.ops.csr import CSR, csr_arrays, is_csr32, transposed
-from distaff.ops.kernels.fold import fold, fold_back
 from distaff.ops.kernels.vectors import log1p_values
 
 __all__ = ["LinearStep"]
@@ -57,7 +55,7 @@ class LinearStep:
         self.library = None
         if isinstance(module.library, LearnedLibrary):
             self.library = EncoderStep(module.library.encoder.body, module.library.posterior, self.adam)
-        self.decoder = _DecoderStep(module, self.adam)
+        self.decoder = DecoderStep(module, self.adam)
 
     @classmethod
     def of(cls, module: Any, optimiser: torch.optim.Optimizer) -> LinearStep | None:
@@ -102,79 +100,6 @@ class LinearStep:
         return _loss(term.name, -log_likelihood, kl, kl_library[:, 0], beta, self.encoder.loc)
 
 
-class _DecoderStep:
-    """Linear decoder, its batch norm and the negative binomial."""
-
-    def __init__(self, module: Any, adam: Adam) -> None:
-        self.decoder, self.n_latent = module.decoder, module.posterior.n_latent
-        self.norm, self.log_theta = module.decoder.norm, module.likelihood.dispersion.log_value
-        self.weight = adam.add(module.decoder.weights.raw, transposed=True)
-        self.tables = [adam.add(t.rows) for t in module.decoder.shift.categorical if t.n_rows]
-        if len(module.decoder.shift.continuous):
-            self.tables.append(adam.add(module.decoder.shift.continuous))
-        self.theta = adam.add(self.log_theta)
-        self.gain = None if self.norm is None else adam.add(self.norm.weight)
-        self.shift = None if self.norm is None else adam.add(self.norm.bias)
-
-    def run(
-        self, counts: CSR, z: Tensor, log_size: Tensor, covariates: Covariates
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Log-likelihood (cells,), and the derivatives of minus its mean by latent and log library size."""
-        design = self.decoder.shift.design(covariates)
-        features = z if design is None else torch.cat([z, design], dim=1)
-        parts = [self.weight.value, *(table.value for table in self.tables)]
-        weight = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        bias = None
-        if self.norm is not None:
-            weight, bias = self._fold(features.numpy(), weight)
-        theta = torch.from_numpy(np.exp(self.theta.value))
-        inputs = Inputs(
-            features, torch.from_numpy(weight).t(), bias, log_size, theta.unsqueeze(0), None, None, None
-        )
-        n_cells = len(z)
-        blocks = Blocks(inputs, Fixed(counts, "nb", np.zeros(n_cells, np.int32), None, None))
-        value = blocks.run(np.full(n_cells, np.float32(-1.0 / n_cells), np.float32))
-        found = blocks.gradients()
-        self.d_theta = found.theta.numpy()[0] * theta.numpy()
-        d_weight, d_features = found.weight.t().numpy(), found.features.numpy()
-        if self.norm is not None:
-            d_features, d_weight = self._fold_back(d_weight, found.bias.numpy(), d_features)
-        self.d_weight = d_weight
-        return value, np.ascontiguousarray(d_features[:, : self.n_latent]), found.log_size.numpy()
-
-    def _fold(self, features: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, Tensor]:
-        n_features, n_genes = weight.shape
-        mean_x, centred = np.empty(n_features, np.float32), np.empty(features.shape[::-1], np.float32)
-        by_covariance, out = np.empty_like(weight), np.empty_like(weight)
-        mean, variance, bias = (np.empty(n_genes, np.float32) for _ in range(3))
-        moments = mean_x, centred, by_covariance, mean, variance
-        gain, shift = self.gain.value, self.shift.value
-        fold(features, weight, gain, shift, BATCH_NORM_EPS, *moments, out, bias)
-        self.folded = weight, gain, BATCH_NORM_EPS, *moments
-        self.norm.follow(torch.from_numpy(mean), torch.from_numpy(variance), len(features))
-        return out, torch.from_numpy(bias)
-
-    def _fold_back(
-        self, d_weight: np.ndarray, d_bias: np.ndarray, d_features: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        by_features, by_weight = np.empty_like(d_features), np.empty_like(d_weight)
-        self.d_gain, self.d_shift = np.empty_like(d_bias), d_bias
-        fold_back(d_weight, d_bias, *self.folded, by_features, by_weight, self.d_gain)
-        return d_features + by_features, by_weight
-
-    def update(self) -> None:
-        """Step of all parameters."""
-        start = 0
-        for parameter in (self.weight, *self.tables):
-            stop = start + len(parameter.value)
-            parameter.step(self.d_weight[start:stop])
-            start = stop
-        self.theta.step(self.d_theta)
-        if self.gain is not None and self.shift is not None:
-            self.gain.step(self.d_gain)
-            self.shift.step(self.d_shift)
-
-
 def _loss(
     name: str,
     reconstruction: np.ndarray,
@@ -199,10 +124,7 @@ def _is_linear(module: Any) -> bool:
             type(library) is ObservedLibrary
             or (type(library) is LearnedLibrary and _is_plain(library.encoder, library.posterior))
         )
-        and type(decoder) is LinearDecoder
-        and type(decoder.rate) is LogLinearRate
-        and not decoder.weights.non_negative
-        and _n_features(decoder) <= MOST_FEATURES
+        and _is_linear_decoder(decoder)
         and type(likelihood) is NegativeBinomialLikelihood
         and type(likelihood.dispersion) is GeneDispersion
         and isinstance(likelihood.link, nn.Softmax)
@@ -222,6 +144,14 @@ def _is_plain(encoder: Any, posterior: Any) -> bool:
         and type(posterior) is NormalPosterior
         and type(posterior.link) is Identity
     )
+
+
+def _is_linear_decoder(decoder: Any) -> bool:
+    if type(decoder) is AnnotatedDecoder:
+        known = len(decoder.terms) == 1
+    else:
+        known = type(decoder) is LinearDecoder and (decoder.norm is None or _n_features(decoder) <= MOST_FEATURES)
+    return known and type(decoder.rate) is LogLinearRate and not decoder.weights.non_negative and not decoder.heads
 
 
 def _n_features(decoder: LinearDecoder) -> int:

@@ -15,6 +15,7 @@ from distaff.ops.kernels.nb import EPS, nb_rows
 from distaff.ops.kernels.poisson import poisson_rows
 from distaff.ops.kernels.rows import CHUNK, add_columns, additive_exp, softmax_exp
 from distaff.ops.kernels.zinb import zinb_rows
+from distaff.ops.sparse_affine import SparseAffine, few_nonzeros
 
 __all__ = ["Blocks", "Fixed", "block_log_likelihood"]
 
@@ -100,6 +101,13 @@ class _Linear:
         return self.d_features, self.d_weight.t(), d_bias
 
 
+def _affine(features: Tensor, weight: Tensor, bias: Tensor | None) -> _Linear | SparseAffine:
+    pattern = few_nonzeros(weight.t()) if weight.t().is_contiguous() else None
+    if pattern is None:
+        return _Linear(features, weight, bias)
+    return SparseAffine(features, weight, bias, pattern, everywhere=True)
+
+
 class Blocks:
     """One pass over the cells; a block's logits, terms and derivatives share one buffer.
 
@@ -109,13 +117,15 @@ class Blocks:
         What has a gradient, float32 on the CPU.
     fixed
         What has none.
+    scale
+        Linear map to the logits where it is not to be built from the inputs.
     """
 
-    def __init__(self, inputs: Inputs, fixed: Fixed) -> None:
+    def __init__(self, inputs: Inputs, fixed: Fixed, scale: SparseAffine | None = None) -> None:
         self.fixed = fixed
         self.n_cells, n_genes = len(inputs.features), len(inputs.weight)
         self.n_rows = _rows(self.n_cells, n_genes, inputs.features.shape[1])
-        self.scale = _Linear(inputs.features, inputs.weight, inputs.bias)
+        self.scale = scale or _affine(inputs.features, inputs.weight, inputs.bias)
         self.table = None if inputs.table is None else inputs.table.detach().contiguous()
         self.d_table = None if self.table is None else torch.zeros_like(self.table)
         self.dropout = None

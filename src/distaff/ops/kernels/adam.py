@@ -10,7 +10,7 @@ import numpy as np
 
 from distaff.ops.kernels.compile import kernel
 
-__all__ = ["adam_flat", "adam_sparse_rows"]
+__all__ = ["adam_at", "adam_flat", "adam_sparse_rows"]
 
 F = np.float32
 
@@ -22,6 +22,21 @@ def adam_flat(weight, gradient, first, second, rate, beta1, beta2, eps, decay, r
     beta2, eps, decay, root = F(beta2), F(eps), F(decay), F(1.0 / root)
     for j in range(weight.size):
         g = gradient[j] + decay * weight[j]
+        m = first[j] + one * (g - first[j])
+        v = beta2 * second[j] + two * g * g
+        first[j] = m
+        second[j] = v
+        weight[j] -= rate * m / (np.sqrt(v) * root + eps)
+
+
+@kernel
+def adam_at(positions, weight, gradient, first, second, rate, beta1, beta2, eps, decay, root):
+    """Step of some entries of ``weight`` (n,); the others have no gradient, no moments and are 0."""
+    rate, one, two = F(rate), F(1.0 - beta1), F(1.0 - beta2)
+    beta2, eps, decay, root = F(beta2), F(eps), F(decay), F(1.0 / root)
+    for p in range(positions.size):
+        j = positions[p]
+        g = gradient[p] + decay * weight[j]
         m = first[j] + one * (g - first[j])
         v = beta2 * second[j] + two * g * g
         first[j] = m
