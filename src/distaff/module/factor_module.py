@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from distaff._keys import MINIFIED
-from distaff.module.linear_step import LinearStep
+from distaff.module.by_hand import WholeStep
 from distaff.module.marginal import log_marginal_likelihood
 from distaff.module.minibatch import MinibatchLoss
 from distaff.module.minified import unpack
@@ -260,9 +260,9 @@ class FactorModule(BaseMinifiedModeModuleClass):
         reconstruction = -self._log_likelihood(tensors, found, covariates)
         return self._weigh(reconstruction, found, self.library.prior(covariates))
 
-    def whole_step(self, optimiser: torch.optim.Optimizer) -> LinearStep | None:
+    def whole_step(self, optimiser: torch.optim.Optimizer) -> WholeStep | None:
         """Loss, gradients and optimiser step of a minibatch in one, where that is written out by hand."""
-        return LinearStep.of(self, optimiser)
+        return WholeStep.of(self, optimiser)
 
     def _covariates(self, tensors: dict[str, Tensor]) -> Covariates:
         return Covariates(

@@ -85,6 +85,10 @@ class CovariateShift(nn.Module):
         table = self.table()
         return weight if table is None else torch.cat([weight.T, table]).T  # by factors, as kernels read it
 
+    def tables(self) -> list[CategoryTable]:
+        """Tables of the categorical covariates."""
+        return list(self.categorical)  # type: ignore[arg-type]
+
     def _tables(self) -> list[Tensor]:
         return [table() for table in self.categorical]
 

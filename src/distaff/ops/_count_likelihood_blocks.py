@@ -81,7 +81,7 @@ class _Linear:
     def __init__(self, features: Tensor, weight: Tensor, bias: Tensor | None) -> None:
         self.features, self.weight = features.detach().contiguous(), weight.detach().t().contiguous()
         self.bias = None if bias is None else bias.detach()
-        self.d_features, self.d_weight = torch.empty_like(self.features), torch.zeros_like(self.weight)
+        self.d_features, self.d_weight = torch.empty_like(self.features), torch.empty_like(self.weight)
         self.d_bias = None if bias is None else np.zeros(len(weight))  # many small terms
 
     def forward(self, cells: slice, out: Tensor) -> None:
@@ -92,7 +92,7 @@ class _Linear:
 
     def backward(self, cells: slice, gradient: Tensor) -> None:
         torch.mm(gradient, self.weight.t(), out=self.d_features[cells])
-        self.d_weight.addmm_(self.features[cells].t(), gradient)
+        self.d_weight.addmm_(self.features[cells].t(), gradient, beta=0.0 if cells.start == 0 else 1.0)
         if self.d_bias is not None:
             add_columns(gradient.numpy(), self.d_bias)
 

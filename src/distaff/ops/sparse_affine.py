@@ -73,9 +73,18 @@ class SparseAffine:
         self.values = by_factor.numpy().reshape(-1)[pattern.positions][pattern.order]
         self.bias = NONE if bias is None else bias.detach().contiguous().numpy()
         self.d_features = torch.empty_like(self.features)
-        self.d_weight = torch.zeros_like(by_factor) if everywhere else None
+        self.d_weight = torch.empty_like(by_factor) if everywhere else None
         self.d_values = NONE if everywhere else np.zeros_like(self.values)
         self.d_bias = None if bias is None else np.zeros(len(weight))  # many small terms
+
+    def n_nonzero(self) -> int:
+        """Number of weights of the pattern that are not zero."""
+        return int(np.count_nonzero(self.values))
+
+    def is_sparse(self) -> bool:
+        """Whether the pattern is small enough to be worth it."""
+        n_all = self.features.shape[1] * (self.pattern.indptr.size - 1)
+        return self.features.shape[1] >= FEWEST_FACTORS and self.values.size <= LARGEST_SHARE * n_all
 
     def forward(self, cells: slice, out: Tensor) -> None:
         """Fill ``out`` (cells, genes) for some cells."""
@@ -92,7 +101,7 @@ class SparseAffine:
         sparse_affine_back(*entries, self.by_factor.numpy(), terms, self.tile, d_features, self.d_values)
         self.d_features[cells] = torch.from_numpy(d_features).t()
         if self.d_weight is not None:
-            self.d_weight.addmm_(self.by_factor, gradient)
+            self.d_weight.addmm_(self.by_factor, gradient, beta=0.0 if cells.start == 0 else 1.0)
         if self.d_bias is not None:
             add_columns(terms, self.d_bias)
 

@@ -144,8 +144,10 @@ class FactorTrainingPlan(TrainingPlan):
         def total(of: Callable[[MinibatchLoss], Tensor]) -> Tensor:
             """Sum over cells; a scalar counts for all cells of its minibatch."""
             terms = [of(found) for found in pending]
-            if terms[0].ndim:
-                return torch.cat(terms).sum(0, dtype=dtype)
+            if terms[0].ndim == 1:
+                return torch.cat(terms).sum(dtype=dtype)
+            if terms[0].ndim == 2:
+                return torch.stack([term.sum(0) for term in terms]).sum(0, dtype=dtype)
             sizes = torch.tensor([len(found.reconstruction) for found in pending], device=terms[0].device)
             return (torch.stack(terms) * sizes).sum(dtype=dtype)
 

@@ -11,7 +11,7 @@ import numpy as np
 from distaff.ops.kernels.compile import kernel
 from distaff.ops.kernels.vector_math import log1p32
 
-__all__ = ["log1p_values"]
+__all__ = ["count_nonzero", "log1p_values"]
 
 F = np.float32
 
@@ -22,3 +22,12 @@ def log1p_values(x, out):
     for k in range(x.size):
         u = F(1.0) + x[k]
         out[k] = log1p32(x[k], u, F(1.0) / u)
+
+
+@kernel
+def count_nonzero(x):
+    """Number of values that are not zero."""
+    n = np.int32(0)
+    for k in range(x.size):
+        n += np.int32(x[k] != F(0.0))
+    return n

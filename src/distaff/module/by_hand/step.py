@@ -1,10 +1,4 @@
-"""One optimiser step of a linear model written out by hand: its loops alone, without autograd between them.
-
-What it computes is what :meth:`~distaff.module.FactorModule.minibatch_loss`, ``backward`` and Adam do, in
-the same order of random draws; tests hold the two against each other. It serves the model that most users
-train: one hidden layer on sparse counts, a normal latent, a linear decoder, the negative binomial and the
-beta-weighted KL. Everything else goes through autograd.
-"""
+"""One optimiser step of a whole module."""
 
 from __future__ import annotations
 
@@ -15,15 +9,17 @@ import torch
 from scvi import REGISTRY_KEYS
 from torch import Tensor, nn
 
-from distaff.module.adam import Adam
-from distaff.module.decoder_step import DecoderStep
-from distaff.module.encoder_step import EncoderStep
+from distaff.module.by_hand.adam import Adam
+from distaff.module.by_hand.encoder import EncoderStep
+from distaff.module.by_hand.linear_decoder import LinearDecoderStep
+from distaff.module.by_hand.mlp_decoder import MLPDecoderStep
 from distaff.module.minibatch import MinibatchLoss
 from distaff.nn.annotated_decoder import AnnotatedDecoder
+from distaff.nn.decoders import MLPDecoder
 from distaff.nn.dispersions import GeneDispersion
 from distaff.nn.encoders import Log1p, MLPEncoder
 from distaff.nn.libraries import LearnedLibrary, ObservedLibrary
-from distaff.nn.likelihoods import NegativeBinomialLikelihood
+from distaff.nn.likelihoods import NegativeBinomialLikelihood, ZeroInflatedNegativeBinomialLikelihood
 from distaff.nn.linear_decoder import LinearDecoder
 from distaff.nn.links import Identity
 from distaff.nn.posteriors import NormalPosterior
@@ -34,10 +30,10 @@ from distaff.ops.batch_norm import MOST_FEATURES
 from distaff.ops.csr import CSR, csr_arrays, is_csr32, transposed
 from distaff.ops.kernels.vectors import log1p_values
 
-__all__ = ["LinearStep"]
+__all__ = ["WholeStep"]
 
 
-class LinearStep:
+class WholeStep:
     """Optimiser steps of a module that :meth:`of` has found to fit.
 
     Parameters
@@ -55,12 +51,13 @@ class LinearStep:
         self.library = None
         if isinstance(module.library, LearnedLibrary):
             self.library = EncoderStep(module.library.encoder.body, module.library.posterior, self.adam)
-        self.decoder = DecoderStep(module, self.adam)
+        of_decoder = MLPDecoderStep if type(module.decoder) is MLPDecoder else LinearDecoderStep
+        self.decoder: Any = of_decoder(module, self.adam)
 
     @classmethod
-    def of(cls, module: Any, optimiser: torch.optim.Optimizer) -> LinearStep | None:
+    def of(cls, module: Any, optimiser: torch.optim.Optimizer) -> WholeStep | None:
         """Return the step of a module, or None where autograd has to do it."""
-        if not _is_linear(module) or type(optimiser) is not torch.optim.Adam:
+        if not _is_known(module) or type(optimiser) is not torch.optim.Adam:
             return None
         step = cls(module, optimiser)
         in_training = {id(p) for group in optimiser.param_groups for p in group["params"]}
@@ -114,7 +111,7 @@ def _loss(
     return MinibatchLoss((r + (weighted + kl_l)).mean(), r, k, kl_l, parts, torch.from_numpy(location))
 
 
-def _is_linear(module: Any) -> bool:
+def _is_known(module: Any) -> bool:
     """Whether all parts are of the kinds that this step knows."""
     decoder, library, likelihood = module.decoder, module.library, module.likelihood
     return (
@@ -124,8 +121,8 @@ def _is_linear(module: Any) -> bool:
             type(library) is ObservedLibrary
             or (type(library) is LearnedLibrary and _is_plain(library.encoder, library.posterior))
         )
-        and _is_linear_decoder(decoder)
-        and type(likelihood) is NegativeBinomialLikelihood
+        and (_is_plain_mlp(decoder) or (_is_linear(decoder) and likelihood.heads == ("scale",)))
+        and type(likelihood) in (NegativeBinomialLikelihood, ZeroInflatedNegativeBinomialLikelihood)
         and type(likelihood.dispersion) is GeneDispersion
         and isinstance(likelihood.link, nn.Softmax)
         and [type(term) for term in module.objective.terms] == [BetaKL]
@@ -146,12 +143,16 @@ def _is_plain(encoder: Any, posterior: Any) -> bool:
     )
 
 
-def _is_linear_decoder(decoder: Any) -> bool:
+def _is_linear(decoder: Any) -> bool:
     if type(decoder) is AnnotatedDecoder:
         known = len(decoder.terms) == 1
     else:
         known = type(decoder) is LinearDecoder and (decoder.norm is None or _n_features(decoder) <= MOST_FEATURES)
     return known and type(decoder.rate) is LogLinearRate and not decoder.weights.non_negative and not decoder.heads
+
+
+def _is_plain_mlp(decoder: Any) -> bool:
+    return type(decoder) is MLPDecoder and len(decoder.body.linears) == 1 and decoder.body.dropout.p == 0.0
 
 
 def _n_features(decoder: LinearDecoder) -> int:

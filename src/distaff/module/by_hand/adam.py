@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from distaff.nn.layers import CovariateShift
 from distaff.ops.csr import CSR
 from distaff.ops.kernels.adam import adam_at, adam_flat, adam_sparse_rows
 
@@ -79,6 +80,11 @@ class Adam:
         """Take on a parameter."""
         self.owned.append(Parameter(parameter, self, transposed=transposed))
         return self.owned[-1]
+
+    def add_tables(self, shift: CovariateShift) -> list[Parameter]:
+        """Take on what covariates add, in the order of the columns of their design."""
+        tables = [self.add(table.rows) for table in shift.tables() if table.n_rows]
+        return [*tables, self.add(shift.continuous)] if len(shift.continuous) else tables
 
     def parameters(self) -> set[int]:
         """Identities of the parameters taken on."""

@@ -1,4 +1,4 @@
-"""One optimiser step of an encoder with one hidden layer and a normal posterior, written out by hand."""
+"""Step of an encoder with one hidden layer and a normal posterior."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from distaff.module.adam import Adam
+from distaff.module.by_hand.adam import Adam
 from distaff.nn.layers import BATCH_NORM_EPS
 from distaff.nn.posteriors import VARIANCE_FLOOR
 from distaff.ops.csr import CSR

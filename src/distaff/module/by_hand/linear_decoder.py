@@ -1,4 +1,4 @@
-"""One optimiser step of a linear or annotated decoder under the negative binomial, written out by hand."""
+"""Step of a linear or annotated decoder."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distaff.module.adam import Adam
+from distaff.module.by_hand.adam import Adam
+from distaff.module.by_hand.likelihood import LikelihoodStep
 from distaff.nn.annotated_decoder import AnnotatedDecoder
 from distaff.nn.covariates import Covariates
 from distaff.nn.layers import BATCH_NORM_EPS
-from distaff.ops.count_likelihood import Blocks, Fixed, Inputs
 from distaff.ops.csr import CSR
 from distaff.ops.kernels.fold import fold, fold_back
+from distaff.ops.kernels.vectors import count_nonzero
 from distaff.ops.sparse_affine import Pattern, SparseAffine
 
-__all__ = ["DecoderStep"]
+__all__ = ["LinearDecoderStep"]
 
 
-class DecoderStep:
+class LinearDecoderStep:
     """Forward and backward by :meth:`run`, Adam by :meth:`update`.
 
     Parameters
@@ -35,22 +36,33 @@ class DecoderStep:
         decoder = module.decoder
         self.decoder, self.n_latent = decoder, module.posterior.n_latent
         self.weight = adam.add(decoder.weights.raw, transposed=True)
-        self.tables = [adam.add(t.rows) for t in decoder.shift.categorical if t.n_rows]
-        if len(decoder.shift.continuous):
-            self.tables.append(adam.add(decoder.shift.continuous))
-        self.theta = adam.add(module.likelihood.dispersion.log_value)
-        self.norm, self.bias, self.pattern = None, None, None
+        self.tables = adam.add_tables(decoder.shift)
+        self.likelihood = LikelihoodStep(module.likelihood, adam)
+        self.norm, self.bias, self.hard, self.pattern = None, None, False, None
         if isinstance(decoder, AnnotatedDecoder):
-            self.bias = adam.add(decoder.bias)
-            self.pattern = self._pattern(decoder.mask) if decoder.hard else None
+            self.bias, self.hard = adam.add(decoder.bias), decoder.hard
+            self.pattern = self._pattern(decoder.mask)
         elif decoder.norm is not None:
             self.norm = _NormStep(decoder.norm, adam)
 
     def _pattern(self, mask: Tensor) -> Pattern:
-        """Where weights within a hard mask and covariates are; nothing else is computed or changed."""
+        """Where weights may be other than zero: within the mask, wherever else they are, and of covariates."""
         ones = [np.ones_like(table.value, dtype=bool) for table in self.tables]
-        inside = np.concatenate([mask.t().numpy() != 0, *ones])
+        inside = mask.t().numpy() != 0
+        if not self.hard:
+            inside |= self.weight.value != 0
+        inside = np.concatenate([inside, *ones])
         return Pattern.of(np.flatnonzero(inside), inside.shape[1])
+
+    def _sparse(self, features: Tensor, weight: Tensor, bias: Tensor | None) -> SparseAffine | None:
+        """The map by its few weights that are not zero; None where they are not few."""
+        if self.pattern is None:
+            return None
+        affine = SparseAffine(features, weight, bias, self.pattern, everywhere=not self.hard)
+        if not self.hard and affine.n_nonzero() != count_nonzero(weight.t().numpy().reshape(-1)):
+            self.pattern = self._pattern(self.decoder.mask)
+            affine = SparseAffine(features, weight, bias, self.pattern, everywhere=True)
+        return affine if self.hard or affine.is_sparse() else None
 
     def run(
         self, counts: CSR, z: Tensor, log_size: Tensor, covariates: Covariates
@@ -65,19 +77,11 @@ class DecoderStep:
             weight, bias = self.norm.fold(features.numpy(), joined)
         elif self.bias is not None:
             bias = torch.from_numpy(self.bias.value)
-        scale = None
-        if self.pattern is not None:
-            scale = SparseAffine(features, weight, bias, self.pattern, everywhere=False)
-        theta = torch.from_numpy(np.exp(self.theta.value)).unsqueeze(0)
-        n_cells = len(z)
-        inputs = Inputs(features, weight, bias, log_size, theta, None, None, None)
-        blocks = Blocks(inputs, Fixed(counts, "nb", np.zeros(n_cells, np.int32), None, None), scale)
-        value = blocks.run(np.full(n_cells, np.float32(-1.0 / n_cells), np.float32))
-        found = blocks.gradients()
-        self.d_theta = (found.theta * theta).numpy()[0]
+        scale = self._sparse(features, weight, bias)
+        value, found = self.likelihood.run(counts, features, [(weight, bias)], log_size, scale)
         self.d_bias = None if bias is None else found.bias.numpy()
         d_features = found.features.numpy()
-        if scale is not None:
+        if scale is not None and self.hard:
             self.d_weight = scale.gradient_at_positions()
         else:
             self.d_weight = found.weight.t().numpy()
@@ -88,12 +92,12 @@ class DecoderStep:
 
     def update(self) -> None:
         """Step of all parameters."""
-        start = self._update_sparse() if self.pattern is not None else self._update_dense()
+        start = self._update_sparse() if self.hard else self._update_dense()
         for table in self.tables:
             stop = start + table.value.size
             table.step(self.d_weight.reshape(-1)[start:stop].reshape(table.value.shape))
             start = stop
-        self.theta.step(self.d_theta)
+        self.likelihood.update()
         if self.norm is not None:
             self.norm.update()
         elif self.bias is not None:
