@@ -262,3 +262,31 @@ def test_cuda_agrees_with_cpu():
     cuda = prox_l1_group_metric(*(t.cuda() for t in arrays)).cpu()
     assert torch.equal(cpu == 0, cuda == 0)
     torch.testing.assert_close(cpu, cuda, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("group", [0.0, 0.05, 3.0, 1e6])
+def test_loops_are_the_closed_form(group):
+    g = torch.Generator().manual_seed(0)
+    weight = torch.randn(6, 200, generator=g)
+    weight[1] = 0.0
+    weight[2, 5:] = 0.0
+    second = torch.rand(6, 200, generator=g) ** 4
+    l1 = (torch.rand(6, 200, generator=g) < 0.5).float()
+    strengths = torch.full((6,), group)
+    metric = adam_metric(second.T.double() / 0.3, 0.1, 0.01)
+    exact = prox_l1_group_metric(weight.T.double(), metric, l1.T.double(), strengths.double())
+    by_factor = weight.clone()
+    options = {"l1": l1.T, "group": strengths, "lr": 0.1, "eps": 0.01, "bias_correction": 0.3}
+    proximal_step(by_factor.T, second_moment=second.T, **options)
+    torch.testing.assert_close(by_factor.T.double(), exact, rtol=1e-5, atol=1e-6)
+    assert torch.equal(by_factor.T == 0, exact == 0)
+    by_gene = weight.T.contiguous()
+    proximal_step(by_gene, second_moment=second.T.contiguous(), **options)  # by torch
+    torch.testing.assert_close(by_gene, by_factor.T, rtol=1e-5, atol=1e-6)
+
+
+def test_loops_keep_a_missing_value():
+    weight, second = torch.tensor([[1.0, torch.nan, 2.0], [1.0, 1.0, 2.0]]), torch.ones(2, 3)
+    proximal_step(weight.T, l1=0.1, group=0.5, lr=0.1, second_moment=second.T, eps=0.01)
+    assert weight[0].isnan().any()
+    assert weight[1].isfinite().all()

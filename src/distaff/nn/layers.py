@@ -242,6 +242,11 @@ class MLP(nn.Module):
         self.dropout.train(mode and all(weight.requires_grad for weight in self.norms.parameters()))
         return self
 
+    def is_shifted(self) -> bool:
+        """Whether covariates enter."""
+        layers: list[Any] = list(self.linears)
+        return any(layer.shift.table() is not None for layer in layers)
+
     def forward(self, x: Tensor, covariates: Covariates) -> Tensor:
         """Map (..., cells, n_in) to (..., cells, width of the last layer)."""
         for layer, norm in zip(self.linears, self.norms, strict=True):

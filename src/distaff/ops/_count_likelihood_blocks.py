@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from distaff.ops._count_likelihood_inputs import Family, Inputs
+from distaff.ops._count_likelihood_inputs import Family, Gradients, Inputs
 from distaff.ops.csr import CSR
 from distaff.ops.kernels.nb import EPS, nb_rows
 from distaff.ops.kernels.poisson import poisson_rows
@@ -63,7 +64,7 @@ class _CountLikelihood(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, weights: Tensor) -> tuple[Tensor | None, ...]:
         wanted, w = ctx.needs_input_grad[1:], weights.contiguous().numpy()
-        gradients = ctx.gradients
+        gradients: Sequence[Tensor | None] = ctx.gradients
         if w.size and (w == w[0]).all():
             factor = float(w[0] / ctx.weight)
             if factor != 1.0:
@@ -210,7 +211,7 @@ class Blocks:
         if self.dropout is not None and logit is not None:
             self.dropout.backward(cells, logit)
 
-    def gradients(self) -> Inputs:
+    def gradients(self) -> Gradients:
         """Gradients of what ``run`` has seen."""
         d_features, d_weight, d_bias = self.scale.gradients()
         d_dropout, d_dropout_bias = None, None
@@ -219,7 +220,9 @@ class Blocks:
             d_features = d_features + from_dropout
         d_theta = None if self.theta[0] is NO_THETA else torch.from_numpy(self.d_theta.astype(np.float32))
         d_size = torch.from_numpy(self.d_size[:, None])
-        return Inputs(d_features, d_weight, d_bias, d_size, d_theta, d_dropout, d_dropout_bias, self.d_table)
+        return Gradients(
+            d_features, d_weight, d_bias, d_size, d_theta, d_dropout, d_dropout_bias, self.d_table
+        )
 
 
 def _rows(n_cells: int, n_genes: int, n_factors: int) -> int:

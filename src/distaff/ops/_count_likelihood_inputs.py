@@ -8,7 +8,7 @@ from torch import Tensor
 
 from distaff._checks import check_choice, check_number, error
 
-__all__ = ["Family", "Inputs", "checked"]
+__all__ = ["Family", "Gradients", "Inputs", "checked"]
 
 Family = Literal["nb", "zinb", "poisson"]
 FAMILIES = ("nb", "zinb", "poisson")
@@ -25,6 +25,19 @@ class Inputs(NamedTuple):
     dropout_weight: Tensor | None  # (genes, factors)
     dropout_bias: Tensor | None  # (genes,)
     table: Tensor | None  # (covariates, genes)
+
+
+class Gradients(NamedTuple):
+    """Gradients by the tensors of :class:`Inputs`; None for what there is not, or what is kept elsewhere."""
+
+    features: Tensor
+    weight: Tensor | None
+    bias: Tensor | None
+    log_size: Tensor
+    theta: Tensor | None
+    dropout_weight: Tensor | None
+    dropout_bias: Tensor | None
+    table: Tensor | None
 
 
 def checked(

@@ -45,7 +45,7 @@ def fold_batch_norm(
     >>> import torch
     >>> x, weight = torch.tensor([[-1.0], [1.0]]), torch.tensor([[3.0]])
     >>> w, b, _, variance = fold_batch_norm(x, weight, torch.ones(1), torch.zeros(1), eps=0.0)
-    >>> (x @ w.T + b).squeeze(1), variance
+    >>> (x @ w.T + b).round(decimals=3).squeeze(1), variance
     (tensor([-1.,  1.]), tensor([9.]))
     """
     few = x.shape[1] <= MOST_FEATURES
@@ -55,20 +55,33 @@ def fold_batch_norm(
 
 
 class _FoldFewFeatures(torch.autograd.Function):
-    """The same by compiled loops, on weights (features, outputs): of few features torch's calls cost more."""
+    """The same by compiled loops, on weights (features, outputs); for few features torch's cost more."""
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, gain: Tensor, shift: Tensor, eps: float
     ) -> tuple[Tensor, ...]:
-        x, by_feature = x.detach().contiguous().numpy(), weight.detach().t().contiguous().numpy()
-        gain, shift = gain.detach().contiguous().numpy(), shift.detach().contiguous().numpy()
+        arrays = (t.detach().contiguous().numpy() for t in (x, weight.t(), gain, shift))
+        features, by_feature, scale, bias_in = arrays
         n_features, n_out = by_feature.shape
         mean_x, centred = np.empty(n_features, np.float32), np.empty((n_features, len(x)), np.float32)
         by_covariance, out = np.empty_like(by_feature), np.empty_like(by_feature)
         mean, variance, bias = (np.empty(n_out, np.float32) for _ in range(3))
-        fold(x, by_feature, gain, shift, eps, mean_x, centred, by_covariance, mean, variance, out, bias)
-        ctx.kept = by_feature, gain, eps, mean_x, centred, by_covariance, mean, variance
+        fold(
+            features,
+            by_feature,
+            scale,
+            bias_in,
+            eps,
+            mean_x,
+            centred,
+            by_covariance,
+            mean,
+            variance,
+            out,
+            bias,
+        )
+        ctx.kept = by_feature, scale, eps, mean_x, centred, by_covariance, mean, variance
         moments = torch.from_numpy(mean), torch.from_numpy(variance)
         ctx.mark_non_differentiable(*moments)
         return torch.from_numpy(out).t(), torch.from_numpy(bias), *moments

@@ -60,7 +60,7 @@ def hidden_layer(
     >>> import torch
     >>> x, one = torch.tensor([[0.0, 1.0], [2.0, 0.0]]).to_sparse_csr(), torch.ones(1)
     >>> units, mean, variance = hidden_layer(x, torch.tensor([[1.0, 0.0]]), 0 * one, one, 0 * one, eps=0.0)
-    >>> units.tolist(), mean, variance
+    >>> units.round(decimals=3).tolist(), mean, variance
     ([[0.0], [1.0]], tensor([1.]), tensor([1.]))
     """
     tensors = weight, bias, gain, shift
@@ -97,9 +97,9 @@ class _HiddenLayer(torch.autograd.Function):
         normalised += bias.detach().numpy() if offset is None else (bias + offset).detach().numpy()
         mean, variance, inverse = (np.empty(n_units, np.float32) for _ in range(3))
         out = np.empty_like(normalised)
-        gain, shift = gain.detach().contiguous().numpy(), shift.detach().contiguous().numpy()
-        norm_relu(normalised, gain, shift, eps, noise.numpy(), rate, mean, variance, inverse, out)
-        ctx.rows, ctx.kept, ctx.rate = rows, (normalised, out, gain, inverse), rate
+        scale, start = (t.detach().contiguous().numpy() for t in (gain, shift))
+        norm_relu(normalised, scale, start, eps, noise.numpy(), rate, mean, variance, inverse, out)
+        ctx.rows, ctx.kept, ctx.rate = rows, (normalised, out, scale, inverse), rate
         ctx.n_genes = weight.shape[1]
         moments = torch.from_numpy(mean), torch.from_numpy(variance)
         ctx.mark_non_differentiable(*moments)

@@ -233,8 +233,9 @@ def proximal_step(
     lr
         Learning rate of the step just taken.
     second_moment
-        Adam's second moment of ``weight``, for the metric of Adam's step. None for the Euclidean metric, with thresholds ``lr`` times the weights: right after plain gradient descent;
-        after Adam it is what :cite:t:`Rybakov20` do, and where it stops depends on Adam's scaling.
+        Adam's second moment of ``weight``, for the metric of Adam's step. None for the Euclidean metric,
+        with thresholds ``lr`` times the weights: right after plain gradient descent; after Adam it is what
+        :cite:t:`Rybakov20` do, and where it stops depends on Adam's scaling.
     bias_correction
         What the second moment is to be divided by: ``1 - beta2**step``, or 1 where that was done.
     eps

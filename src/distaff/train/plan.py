@@ -159,8 +159,9 @@ class FactorTrainingPlan(TrainingPlan):
             "kl_per_dimension": kl_per_dimension,
             "location_sum": total(lambda found: found.location),
             "location_squares": total(lambda found: found.location.square()),
-            **{f"loss_{name}": total(lambda found, name=name: found.parts[name]) for name in pending[0].parts},
         }
+        for name in pending[0].parts:
+            sums[f"loss_{name}"] = total(lambda found, name=name: found.parts[name])  # type: ignore[misc]
         known = self.sums[mode]
         self.sums[mode] = {name: known[name] + value if known else value for name, value in sums.items()}
 

@@ -39,8 +39,6 @@ def apply_proximal_steps(decoder: Any, optimiser: torch.optim.Optimizer) -> None
         )
 
 
-def _bias_correction(
-    optimiser: torch.optim.Optimizer, weight: torch.Tensor, group: dict[str, Any]
-) -> float:
+def _bias_correction(optimiser: torch.optim.Optimizer, weight: torch.Tensor, group: dict[str, Any]) -> float:
     """What Adam divides the second moment of ``weight`` by."""
     return 1.0 - group["betas"][1] ** float(optimiser.state[weight]["step"])

@@ -99,7 +99,7 @@ class Adam:
         self.known.clear()
 
     def constants(self, count: float) -> tuple[float, ...]:
-        """Rate over the first bias, betas, eps, weight decay and root of the second bias after ``count`` steps."""
+        """Rate over the first bias, betas, eps, decay, root of the second bias after ``count`` steps."""
         if count not in self.known:
             group = self.optimiser.param_groups[0]
             beta1, beta2 = group["betas"]

@@ -52,7 +52,9 @@ class EncoderStep:
         norm_relu(self.normalised, *scaling, mean, variance, self.inverse, self.units)
         self.norm.follow(torch.from_numpy(mean), torch.from_numpy(variance), n_cells)
 
-    def draw(self, prior_loc: np.ndarray, prior_scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def draw(
+        self, prior_loc: np.ndarray | float, prior_scale: np.ndarray | float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Draw from the posterior, and its KL from a normal prior, both (cells, dimensions)."""
         units = torch.from_numpy(self.units)
         w_loc, b_loc, w_log, b_log = (torch.from_numpy(own.value) for own in self.heads)
@@ -63,10 +65,10 @@ class EncoderStep:
         prior[0][:], prior[1][:] = prior_loc, prior_scale
         self.loc = loc.numpy()
         self.drawn = [a.reshape(-1) for a in (noise, self.loc, scale.numpy(), *prior)]
-        noise, flat_loc, flat_scale, *prior = self.drawn
+        flat_noise, flat_loc, flat_scale, *flat_prior = self.drawn
         draw, kl = np.empty(shape, np.float32), np.empty(shape, np.float32)
-        normal = flat_loc, flat_scale, VARIANCE_FLOOR
-        draw_normal(*normal, noise, *prior, draw.reshape(-1), kl.reshape(-1))
+        normal = flat_loc, flat_scale, VARIANCE_FLOOR, flat_noise, *flat_prior
+        draw_normal(*normal, draw.reshape(-1), kl.reshape(-1))
         return draw, kl
 
     def update(self, columns: CSR, d_draw: np.ndarray, kl_weight: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,17 @@ from torch import Tensor
 
 from distaff.module.by_hand.adam import Adam
 from distaff.nn.likelihoods import ZeroInflatedNegativeBinomialLikelihood
-from distaff.ops.count_likelihood import Blocks, Fixed, Inputs
+from distaff.ops.count_likelihood import Blocks, Fixed, Gradients, Inputs
 from distaff.ops.csr import CSR, without_zeros
 from distaff.ops.sparse_affine import SparseAffine
 
-__all__ = ["LikelihoodStep"]
+__all__ = ["LikelihoodStep", "array"]
+
+
+def array(tensor: Tensor | None) -> np.ndarray:
+    """Array of a gradient that is known to be there."""
+    assert tensor is not None
+    return tensor.numpy()
 
 
 class LikelihoodStep:
@@ -36,10 +43,10 @@ class LikelihoodStep:
         self,
         counts: CSR,
         features: Tensor,
-        heads: list[tuple[Tensor, Tensor | None]],
+        heads: Sequence[tuple[Tensor, Tensor | None]],
         log_size: Tensor,
         scale: SparseAffine | None = None,
-    ) -> tuple[np.ndarray, Inputs]:
+    ) -> tuple[np.ndarray, Gradients]:
         """Log-likelihood (cells,), and the gradients of minus its mean.
 
         ``heads`` are weights (genes, features) and bias (genes,) of expression and, with zero inflation, of
@@ -47,14 +54,17 @@ class LikelihoodStep:
         """
         n_cells = len(features)
         theta = torch.from_numpy(np.exp(self.log_theta.value)).unsqueeze(0)
-        dropout = heads[1] if self.inflated else (None, None)
-        inputs = Inputs(features, *heads[0], log_size, theta, *dropout, None)
-        counts = without_zeros(counts) if self.inflated else counts
-        family = "zinb" if self.inflated else "nb"
-        blocks = Blocks(inputs, Fixed(counts, family, np.zeros(n_cells, np.int32), None, None), scale)
+        (weight, bias), codes = heads[0], np.zeros(n_cells, np.int32)
+        if self.inflated:
+            inputs = Inputs(features, weight, bias, log_size, theta, *heads[1], None)
+            fixed = Fixed(without_zeros(counts), "zinb", codes, None, None)
+        else:
+            inputs = Inputs(features, weight, bias, log_size, theta, None, None, None)
+            fixed = Fixed(counts, "nb", codes, None, None)
+        blocks = Blocks(inputs, fixed, scale)
         value = blocks.run(np.full(n_cells, np.float32(-1.0 / n_cells), np.float32))
         found = blocks.gradients()
-        self.gradient = (found.theta * theta).numpy()[0]
+        self.gradient = array(found.theta)[0] * theta.numpy()[0]
         return value, found
 
     def update(self) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from distaff.module.by_hand.adam import Adam
-from distaff.module.by_hand.likelihood import LikelihoodStep
+from distaff.module.by_hand.likelihood import LikelihoodStep, array
 from distaff.nn.annotated_decoder import AnnotatedDecoder
 from distaff.nn.covariates import Covariates
 from distaff.nn.layers import BATCH_NORM_EPS
@@ -19,6 +19,8 @@ from distaff.ops.kernels.vectors import count_nonzero
 from distaff.ops.sparse_affine import Pattern, SparseAffine
 
 __all__ = ["LinearDecoderStep"]
+
+NONE = np.empty(0, np.float32)
 
 
 class LinearDecoderStep:
@@ -46,7 +48,7 @@ class LinearDecoderStep:
             self.norm = _NormStep(decoder.norm, adam)
 
     def _pattern(self, mask: Tensor) -> Pattern:
-        """Where weights may be other than zero: within the mask, wherever else they are, and of covariates."""
+        """Where weights may not be zero: within the mask, wherever else they are, and of covariates."""
         ones = [np.ones_like(table.value, dtype=bool) for table in self.tables]
         inside = mask.t().numpy() != 0
         if not self.hard:
@@ -79,12 +81,12 @@ class LinearDecoderStep:
             bias = torch.from_numpy(self.bias.value)
         scale = self._sparse(features, weight, bias)
         value, found = self.likelihood.run(counts, features, [(weight, bias)], log_size, scale)
-        self.d_bias = None if bias is None else found.bias.numpy()
+        self.d_bias = array(found.bias) if bias is not None else NONE
         d_features = found.features.numpy()
         if scale is not None and self.hard:
             self.d_weight = scale.gradient_at_positions()
         else:
-            self.d_weight = found.weight.t().numpy()
+            self.d_weight = array(found.weight).T
         if self.norm is not None:
             d_features = d_features + self.norm.fold_back(self.d_weight, self.d_bias)
             self.d_weight = self.norm.d_weight
@@ -109,8 +111,10 @@ class LinearDecoderStep:
         return self.weight.value.size
 
     def _update_sparse(self) -> int:
-        n = int(np.searchsorted(self.pattern.positions, self.weight.value.size))
-        self.weight.step_at(self.pattern.positions[:n], self.d_weight[:n])
+        assert self.pattern is not None  # hard
+        positions = self.pattern.positions
+        n = int(np.searchsorted(positions, self.weight.value.size))
+        self.weight.step_at(positions[:n], self.d_weight[:n])
         return n
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from distaff.module.by_hand.adam import Adam, Parameter
-from distaff.module.by_hand.likelihood import LikelihoodStep
+from distaff.module.by_hand.likelihood import LikelihoodStep, array
 from distaff.nn.covariates import Covariates
 from distaff.nn.layers import BATCH_NORM_EPS
 from distaff.ops.csr import CSR
@@ -66,7 +66,7 @@ class MLPDecoderStep:
         self.gradients = [
             pair
             for (own_w, own_b), (d_w, d_b) in zip(self.heads, d_heads, strict=True)
-            for pair in ((own_w, d_w.t().numpy()), (own_b, d_b.numpy()))
+            for pair in ((own_w, array(d_w).T), (own_b, array(d_b)))
         ]
 
         d_gain, d_shift, d_hidden = (np.empty_like(a) for a in (inverse, inverse, units))

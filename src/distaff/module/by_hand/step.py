@@ -26,6 +26,7 @@ from distaff.nn.posteriors import NormalPosterior
 from distaff.nn.priors import StandardNormalPrior
 from distaff.nn.readouts import LogLinearRate
 from distaff.objectives import BetaKL
+from distaff.ops import row_sums
 from distaff.ops.batch_norm import MOST_FEATURES
 from distaff.ops.csr import CSR, csr_arrays, is_csr32, transposed
 from distaff.ops.kernels.vectors import log1p_values
@@ -79,14 +80,13 @@ class WholeStep:
         self.encoder.read(rows, n_cells)
         if self.library is not None:
             self.library.read(rows, n_cells)
-        latent = self.encoder.draw(np.float32(0.0), np.float32(1.0))
+        z, kl = self.encoder.draw(0.0, 1.0)
         if self.library is None:
-            log_size = torch.segment_reduce(x.values(), "sum", offsets=torch.from_numpy(counts.indptr)).log()
+            log_size = row_sums(x).log()
         else:
             prior = self.module.library.prior(covariates)
-            log_size, kl_library = self.library.draw(prior.loc.numpy(), prior.scale.numpy())
-            log_size = torch.from_numpy(log_size)
-        z, kl = latent
+            sizes, kl_library = self.library.draw(prior.loc.numpy(), prior.scale.numpy())
+            log_size = torch.from_numpy(sizes)
         log_likelihood, d_z, d_size = self.decoder.run(counts, torch.from_numpy(z), log_size, covariates)
         columns = transposed(rows, x.shape[1])
         self.adam.advance()
@@ -137,24 +137,33 @@ def _is_plain(encoder: Any, posterior: Any) -> bool:
         type(encoder) is MLPEncoder
         and type(encoder.transform) is Log1p
         and len(encoder.body.linears) == 1
-        and encoder.body.linears[0].shift.table() is None
+        and not encoder.body.is_shifted()
         and type(posterior) is NormalPosterior
         and type(posterior.link) is Identity
     )
 
 
 def _is_linear(decoder: Any) -> bool:
+    """Whether a decoder is linear on the log scale, with free weights."""
     if type(decoder) is AnnotatedDecoder:
         known = len(decoder.terms) == 1
     else:
-        known = type(decoder) is LinearDecoder and (decoder.norm is None or _n_features(decoder) <= MOST_FEATURES)
-    return known and type(decoder.rate) is LogLinearRate and not decoder.weights.non_negative and not decoder.heads
+        known = type(decoder) is LinearDecoder and (
+            decoder.norm is None or _n_features(decoder) <= MOST_FEATURES
+        )
+    return (
+        known
+        and type(decoder.rate) is LogLinearRate
+        and not decoder.weights.non_negative
+        and not decoder.heads
+    )
 
 
 def _is_plain_mlp(decoder: Any) -> bool:
+    """Whether a decoder has one hidden layer without dropout."""
     return type(decoder) is MLPDecoder and len(decoder.body.linears) == 1 and decoder.body.dropout.p == 0.0
 
 
-def _n_features(decoder: LinearDecoder) -> int:
+def _n_features(decoder: Any) -> int:
     table = decoder.shift.table()
     return decoder.weights.raw.shape[1] + (0 if table is None else len(table))

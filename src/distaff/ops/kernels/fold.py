@@ -1,9 +1,5 @@
 """Loops of the batch norm of a linear map, from the moments of its few features."""
 
-# The types of the arguments are those of the arrays passed: numba infers them.
-# ruff: noqa: ANN001, ANN202
-# mypy: disable-error-code="no-untyped-def, call-arg, var-annotated"
-
 from __future__ import annotations
 
 import numpy as np

@@ -1,9 +1,5 @@
 """Loops of batch norm, ReLU and dropout in one pass, and of their gradient."""
 
-# The types of the arguments are those of the arrays passed: numba infers them.
-# ruff: noqa: ANN001, ANN202
-# mypy: disable-error-code="no-untyped-def, call-arg, var-annotated"
-
 from __future__ import annotations
 
 import numpy as np

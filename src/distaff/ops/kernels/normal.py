@@ -1,9 +1,5 @@
 """Loops of a normal posterior: draw, divergence from a normal prior, and gradients."""
 
-# The types of the arguments are those of the arrays passed: numba infers them.
-# ruff: noqa: ANN001, ANN202
-# mypy: disable-error-code="no-untyped-def, call-arg, var-annotated"
-
 from __future__ import annotations
 
 import numpy as np
@@ -19,7 +15,7 @@ LARGEST = F(88.0)  # exp of more is no float32
 
 @kernel
 def draw_normal(loc, scale, floor, noise, prior_loc, prior_scale, draw, kl):
-    """Draw from N(loc, exp(scale) + floor), and the KL in nats; flat arrays, ``scale`` becomes the deviation."""
+    """Draw from N(loc, exp(scale) + floor), and the KL in nats; ``scale`` becomes the standard deviation."""
     floor = F(floor)
     for j in range(loc.size):
         x = scale[j]

@@ -1,9 +1,5 @@
 """Loops of the proximal operator of L1 plus group lasso in the metric of Adam's step."""
 
-# The types of the arguments are those of the arrays passed: numba infers them.
-# ruff: noqa: ANN001, ANN202
-# mypy: disable-error-code="no-untyped-def, call-arg, var-annotated"
-
 from __future__ import annotations
 
 import math
@@ -58,8 +54,8 @@ def _solve(v, offset, n, r):
 def prox_rows(weight, second, l1, group, correction, eps, lr):
     """Apply the penalties to ``weight`` (factors, genes) in place.
 
-    ``second`` is Adam's second moment (factors, genes), ``correction`` what its bias is divided by; the metric
-    is ``(sqrt(second / correction) + eps) / lr``. ``l1`` (factors, genes) and ``group`` (factors,) are the
+    ``second`` is Adam's second moment (factors, genes), ``correction`` what it is divided by; the metric is
+    ``(sqrt(second / correction) + eps) / lr``. ``l1`` (factors, genes) and ``group`` (factors,) are the
     weights of the penalties.
     """
     n_genes = weight.shape[1]

@@ -4,10 +4,6 @@ Every gene of a cell is first treated as a zero, in float32 vectors summed up in
 add what they have beyond that.
 """
 
-# The types of the arguments are those of the arrays passed: numba infers them.
-# ruff: noqa: ANN001, ANN202
-# mypy: disable-error-code="no-untyped-def, call-arg, var-annotated"
-
 from __future__ import annotations
 
 import numpy as np
@@ -89,12 +85,14 @@ def split(factor):
 
 @kernel
 def gather(source, indices, taken):
+    """``taken = source[indices]``."""
     for k in range(indices.size):
         taken[k] = source[indices[k]]
 
 
 @kernel
 def scatter(target, indices, terms, weight):
+    """Add ``weight * terms`` to ``target`` at distinct ``indices``."""
     for k in range(indices.size):
         target[indices[k]] += weight * terms[k]
 
