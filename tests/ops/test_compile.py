@@ -50,3 +50,19 @@ def test_changed_helpers_are_compiled_anew(monkeypatch, tmp_path):
 
         assert kernel(one_more)(1) == 2
         assert list(tmp_path.rglob(f"*one_more_{digest}*.nbi"))
+
+
+def test_what_was_compiled_is_known(monkeypatch, tmp_path):
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(compiling, "KERNELS", [])
+
+    def another(x):
+        return x - 1
+
+    first = kernel(another)
+    assert not compiling.is_compiled()
+    first(1)
+    assert compiling.is_compiled()
+    monkeypatch.setattr(compiling, "KERNELS", [])
+    kernel(another)  # in another process: not compiled yet, but on disk
+    assert compiling.is_compiled()

@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from scvi.module.base import BaseModuleClass
 from scvi.train import TrainingPlan
 from torch import Tensor
 
 from distaff._checks import check_number
+from distaff.ops.kernels.compile import is_compiled
 from distaff.train.cells import on_device
 from distaff.train.data import Chunk
 from distaff.train.phases import LearningRatePhases
@@ -75,6 +77,12 @@ class FactorTrainingPlan(TrainingPlan):
         self.dimension_curves: dict[str, list[Tensor]] = defaultdict(list)
 
     # --- steps -----------------------------------------------------------------------------------
+
+    def on_train_start(self) -> None:
+        """Say why the first minibatch of all takes long."""
+        super().on_train_start()
+        if self.device.type == "cpu" and not is_compiled():
+            rank_zero_info("distaff compiles its loops for this processor, once: about 15 seconds.")
 
     def training_step(self, batch: dict[str, Tensor] | Chunk, batch_idx: int) -> Tensor | None:
         """Take the optimiser steps of a chunk of minibatches; of a single one, return the loss."""

@@ -16,7 +16,7 @@ from typing import Any
 from numba import njit, types
 from numba.extending import intrinsic
 
-__all__ = ["bits", "from_bits", "helper", "kernel"]
+__all__ = ["bits", "from_bits", "helper", "is_compiled", "kernel"]
 
 # NaN must survive (training looks for it), hence neither "nnan" nor "ninf".
 EXACT = {"nsz", "arcp", "contract"}
@@ -34,6 +34,7 @@ def _digest(folder: Path) -> str:
 
 
 SOURCES = _digest(Path(__file__).parent)
+KERNELS: list[Any] = []
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,9 +42,19 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     function.__qualname__ = f"{function.__qualname__}_{SOURCES}"
     options: dict[str, Any] = {"fastmath": LOOPS, "error_model": "numpy", "nogil": True}
     try:
-        return njit(cache=True, **options)(function)
+        compiled = njit(cache=True, **options)(function)
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        return njit(**options)(function)
+        compiled = njit(**options)(function)
+    KERNELS.append(compiled)
+    return compiled
+
+
+def is_compiled() -> bool:
+    """Whether any loop of these sources was compiled before, in this process or as kept on disk."""
+    if any(loop.signatures for loop in KERNELS):
+        return True
+    folders = {loop.stats.cache_path for loop in KERNELS} - {None}
+    return any(True for folder in folders for _ in Path(folder).glob(f"*{SOURCES}*.nbi"))
 
 
 def helper(function: Callable[..., Any]) -> Callable[..., Any]:
