@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil
 from typing import Any
+
+import scvi
 
 from distaff._checks import check_int, error
 from distaff.train import (
@@ -14,9 +17,12 @@ from distaff.train import (
     FactorTrainRunner,
     LearningRatePhases,
     Split,
+    check_processes,
+    data_parallel,
     draw_seed,
     isolated_rng,
     number_of_epochs,
+    number_of_processes,
     split_cells,
 )
 
@@ -31,6 +37,7 @@ STEPWISE = {
     "limit_train_batches",
     "max_steps",
     "min_steps",
+    "num_nodes",
     "overfit_batches",
     "precision",
     "strategy",
@@ -145,9 +152,11 @@ class TrainingMixin:
             shuffle=shuffle_set_split,
             seed=self.seed_,
         )
+        n_processes = number_of_processes(accelerator, devices, trainer_kwargs.get("num_nodes", 1))
+        split = replace(split, batch_size=split.batch_size * n_processes)
         if early_stopping and not len(split.validation):
             raise error("Early stopping needs validation cells", got="none", fix="Lower train_size.")
-        chunk_size = CHUNK_SIZE if _is_one(devices) and not STEPWISE & trainer_kwargs.keys() else None
+        chunk_size = CHUNK_SIZE if n_processes == 1 and not STEPWISE & trainer_kwargs.keys() else None
         plan = FactorTrainingPlan(
             self.module,
             lr=self._first_rate(lr, phases),
@@ -165,8 +174,13 @@ class TrainingMixin:
             accelerator=accelerator,
             devices=devices,
             early_stopping=early_stopping,
-            **{**self._early_stopping_defaults(split), **trainer_kwargs},
+            **{
+                **self._early_stopping_defaults(split),
+                **trainer_kwargs,
+                **data_parallel(trainer_kwargs, several=n_processes > 1),
+            },
         )
+        check_processes(runner.trainer, seeded=(seed, scvi.settings.seed) != (None, None))
         with isolated_rng(self.seed_):
             self._take_start(split)
             self.module.train()  # a model that was loaded or trained before is in evaluation mode
@@ -185,10 +199,3 @@ class TrainingMixin:
             "early_stopping_monitor": "validation_loss",
             "early_stopping_warmup_epochs": ceil(max(0, left) / split.steps_per_epoch),
         }
-
-
-def _is_one(devices: int | list[int] | str) -> bool:
-    """Whether the run is on one device; "auto" is one to scvi-tools."""
-    if isinstance(devices, str):
-        return devices in ("auto", "1")
-    return devices == 1 if isinstance(devices, int) else len(devices) == 1

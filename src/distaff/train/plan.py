@@ -11,9 +11,11 @@ import torch
 from scvi.module.base import BaseModuleClass
 from scvi.train import TrainingPlan
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from distaff._checks import check_number
-from distaff.train.cells import on_device
+from distaff.ops import holding
+from distaff.train.cells import PartOfMinibatch, on_device
 from distaff.train.data import Chunk
 from distaff.train.phases import LearningRatePhases
 from distaff.train.proximal import apply_proximal_steps
@@ -71,9 +73,17 @@ class FactorTrainingPlan(TrainingPlan):
         self.n_cells = {"train": 0, "validation": 0}
         self.dimension_curves: dict[str, list[Tensor]] = defaultdict(list)
 
+    def setup(self, stage: str) -> None:
+        """Name the weights that no gradient reaches, which several processes must not wait for."""
+        del stage
+        empty = [name for name, weight in self.named_parameters() if not weight.numel()]
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self, empty)
+
     # --- steps -----------------------------------------------------------------------------------
 
-    def training_step(self, batch: dict[str, Tensor] | Chunk, batch_idx: int) -> Tensor | None:
+    def training_step(
+        self, batch: dict[str, Tensor] | PartOfMinibatch | Chunk, batch_idx: int
+    ) -> Tensor | None:
         """Take the optimiser steps of a chunk of minibatches; of a single one, return the loss."""
         del batch_idx
         if isinstance(batch, Chunk):
@@ -93,13 +103,16 @@ class FactorTrainingPlan(TrainingPlan):
             progress.increment_ready()
             progress.increment_completed()
 
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: dict[str, Tensor] | PartOfMinibatch, batch_idx: int) -> None:
         """Record the loss of a minibatch of held-out cells, with the same weights as in training."""
         del batch_idx
         self._step(batch, "validation")
 
-    def _step(self, batch: dict[str, Tensor], mode: str) -> Tensor:
-        found = self.module.minibatch_loss(batch)
+    def _step(self, batch: dict[str, Tensor] | PartOfMinibatch, mode: str) -> Tensor:
+        """Loss of a minibatch, in every process that of all its cells."""
+        tensors, part = (batch.tensors, batch.part) if isinstance(batch, PartOfMinibatch) else (batch, None)
+        with holding(part):
+            found = self.module.minibatch_loss(tensors)
         self._accumulate(found, mode)
         return found.loss
 
