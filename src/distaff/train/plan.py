@@ -84,24 +84,26 @@ class FactorTrainingPlan(TrainingPlan):
     def training_step(
         self, batch: dict[str, Tensor] | PartOfMinibatch | Chunk, batch_idx: int
     ) -> Tensor | None:
-        """Take the optimiser steps of a chunk of minibatches; of a single one, return the loss."""
+        """Loss of a minibatch; of a chunk, whose optimiser steps are taken here, that of the last."""
         del batch_idx
         if isinstance(batch, Chunk):
-            self._train_on(batch)
-            return None
+            return self._train_on(batch)
         return self._step(batch, "train")
 
-    def _train_on(self, chunk: Chunk) -> None:
-        """One optimiser step a minibatch, without the trainer's work in between."""
+    def _train_on(self, chunk: Chunk) -> Tensor | None:
+        """One optimiser step a minibatch, without the trainer's work in between; return the last loss."""
         optimiser = self.optimizers(use_pl_optimizer=False)
         progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        loss = None
         for minibatch in chunk:
             optimiser.zero_grad()
-            self._step(on_device(minibatch, self.device), "train").backward()
+            loss = self._step(on_device(minibatch, self.device), "train")
+            loss.backward()
             optimiser.step()
             self._after_step(optimiser)
             progress.increment_ready()
             progress.increment_completed()
+        return loss
 
     def validation_step(self, batch: dict[str, Tensor] | PartOfMinibatch, batch_idx: int) -> None:
         """Record the loss of a minibatch of held-out cells, with the same weights as in training."""
