@@ -1,7 +1,7 @@
 """Trains some models with minibatches of the same size, alone or as one of several processes.
 
 ``test_processes.py`` runs it: the first argument is the folder to write to, the second the number of
-processes, the others are names of models.
+processes, the others say what to train.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 import anndata
 import numpy as np
 import pandas as pd
+import scvi
 import torch
 from scipy import sparse
 
@@ -76,6 +77,29 @@ def train(name: str, n_processes: int, folder: Path) -> None:
     torch.save(found, folder / f"{name} {model.trainer.global_rank}.pt")
 
 
+def train_with_checkpoints(n_processes: int, folder: Path) -> None:
+    """Until held-out cells are no longer better explained."""
+    scvi.settings.logging_dir = folder / f"checkpoints {n_processes}"
+    model = make_model("linear", make_adata())
+    options = {"strategy": "ddp"} if n_processes > 1 else {}
+    model.train(
+        50,
+        seed=0,
+        accelerator="cpu",
+        devices=n_processes,
+        batch_size=BATCH_SIZE // n_processes,
+        lr=0.2,
+        early_stopping=True,
+        early_stopping_patience=1,
+        enable_checkpointing=True,
+        enable_progress_bar=False,
+        **options,
+    )
+    callback = model.trainer.checkpoint_callback
+    found = {"n_epochs": len(model.history["validation_loss"]), "best": str(callback.best_model_path)}
+    torch.save(found, folder / f"checkpoints {model.trainer.global_rank}.pt")
+
+
 def train_on_other_cells(n_processes: int) -> str:
     """What is said when a process has cells in another order."""
     adata = make_adata()
@@ -90,8 +114,10 @@ def train_on_other_cells(n_processes: int) -> str:
 
 def main(folder: Path, n_processes: int, names: list[str]) -> None:
     states = torch.random.get_rng_state(), np.random.get_state()[1].tolist()
-    for name in names or MODELS:
-        if name == "other cells":
+    for name in names:
+        if name == "checkpoints":
+            train_with_checkpoints(n_processes, folder)
+        elif name == "other cells":
             assert "same cells and genes" in train_on_other_cells(n_processes)
         else:
             train(name, n_processes, folder)

@@ -10,12 +10,15 @@ from pathlib import Path
 import anndata
 import numpy as np
 import pytest
+import scvi
 import torch
+from scvi.train import SaveCheckpoint
 
 from distaff.model import BetaVAE
 from distaff.train import CellLoader, data_parallel, number_of_processes
 
 SCRIPT = Path(__file__).with_name("shared_runs.py")
+MODELS = ("linear", "annotated", "capacity", "spike and slab", "terms across cells")
 TIME_LIMIT = 240  # seconds; a process that waits for one that died would wait for half an hour
 # what a batch system or an outer run may have left
 FOREIGN = ("SLURM_", "LOCAL_RANK", "RANK", "WORLD_SIZE", "MASTER_", "NODE_RANK", "GROUP_RANK")
@@ -37,58 +40,77 @@ def results(folder, name, rank):
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """Every model trained in this process."""
+    """Folder of what this process trained."""
     spec = importlib.util.spec_from_file_location("shared_runs", SCRIPT)
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     folder = tmp_path_factory.mktemp("alone")
+    logging_dir = scvi.settings.logging_dir
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        script.main(folder, 1, [])
-    return {name: results(folder, name, 0) for name in script.MODELS}
+        script.main(folder, 1, [*MODELS, "checkpoints"])
+    scvi.settings.logging_dir = logging_dir
+    return folder
 
 
-def check_two(folder, name, alone):
-    first, second = results(folder, name, 0), results(folder, name, 1)
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    """Folder of what two processes trained, which torchrun started."""
+    folder = tmp_path_factory.mktemp("together")
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+    run(*torchrun, SCRIPT, folder, "2", *MODELS, "checkpoints", "other cells", folder=folder)
+    return folder
+
+
+def check_alike(alone, together, name):
+    expected, first, second = results(alone, name, 0), results(together, name, 0), results(together, name, 1)
     for weight, value in first["weights"].items():
-        assert torch.equal(second["weights"][weight], value), f"{name}: {weight} of the two processes"
-        torch.testing.assert_close(
-            value,
-            alone["weights"][weight],
-            rtol=1e-3,
-            atol=1e-4,
-            msg=lambda text, w=weight: f"{name}, {w}: {text}",
-        )
-    assert first["history"].keys() == second["history"].keys() == alone["history"].keys()
+        assert torch.equal(second["weights"][weight], value), f"{weight} of the two processes"
+        torch.testing.assert_close(value, expected["weights"][weight], rtol=1e-3, atol=1e-4, msg=weight)
+    assert first["history"].keys() == second["history"].keys() == expected["history"].keys()
     for curve, values in first["history"].items():
-        assert values.equals(second["history"][curve]), f"{name}: {curve} of the two processes"
-        assert len(values) == len(alone["history"][curve]), curve
-        expected = alone["history"][curve].to_numpy(dtype=float)
-        np.testing.assert_allclose(
-            values.to_numpy(dtype=float), expected, rtol=1e-4, atol=1e-5, err_msg=f"{name}: {curve}"
-        )
+        assert values.equals(second["history"][curve]), f"{curve} of the two processes"
+        found, one = values.to_numpy(dtype=float), expected["history"][curve].to_numpy(dtype=float)
+        np.testing.assert_allclose(found, one, rtol=1e-4, atol=1e-5, err_msg=curve)
 
 
 @pytest.mark.slow
-def test_two_processes_of_torchrun_train_as_one(alone, tmp_path):
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
-    run(*torchrun, SCRIPT, tmp_path, "2", *alone, "other cells", folder=tmp_path)
-    for name, expected in alone.items():
-        check_two(tmp_path, name, expected)
-    weights = [
-        found["weights"]["decoder.weights.raw"]
-        for found in (results(tmp_path, "annotated", 0), alone["annotated"])
-    ]
-    assert (weights[0] == 0).any()
-    assert torch.equal(weights[0] == 0, weights[1] == 0)
-    expected_files = {f"{name} {rank}.pt" for name in alone for rank in (0, 1)}
-    assert {path.name for path in tmp_path.iterdir()} == expected_files  # no logs, no checkpoints
+@pytest.mark.parametrize("name", MODELS)
+def test_two_processes_train_as_one(alone, together, name):
+    check_alike(alone, together, name)
+
+
+@pytest.mark.slow
+def test_proximal_steps_reach_the_same_zeros(alone, together):
+    one, two = (
+        results(folder, "annotated", 0)["weights"]["decoder.weights.raw"] == 0 for folder in (alone, together)
+    )
+    assert one.any()
+    assert torch.equal(one, two)
+
+
+@pytest.mark.slow
+def test_early_stopping_and_checkpoints(alone, together):
+    expected = results(alone, "checkpoints", 0)
+    assert expected["n_epochs"] < 50
+    for rank in (0, 1):
+        found = results(together, "checkpoints", rank)
+        assert found["n_epochs"] == expected["n_epochs"]
+        assert Path(found["best"], "model.pt").is_file()
+    (written,) = Path(found["best"]).parent.iterdir()
+    assert written == Path(found["best"])
+
+
+@pytest.mark.slow
+def test_one_process_writes(together):
+    wanted = {f"{name} {rank}.pt" for name in (*MODELS, "checkpoints") for rank in (0, 1)}
+    assert {path.name for path in together.iterdir()} == {*wanted, "checkpoints 2"}  # no logs
 
 
 @pytest.mark.slow
 def test_a_script_starts_its_processes(alone, tmp_path):
     run(SCRIPT, tmp_path, "2", "linear", folder=tmp_path)
-    check_two(tmp_path, "linear", alone["linear"])
+    check_alike(alone, tmp_path, "linear")
 
 
 def test_processes_are_counted():
@@ -102,12 +124,24 @@ def test_processes_must_be_scripts():
             data_parallel({"strategy": strategy}, several=True)
 
 
+def test_checkpoints_of_every_process_are_refused():
+    with pytest.raises(ValueError, match="must not have a SaveCheckpoint.*Use enable_checkpointing=True"):
+        data_parallel({"callbacks": [SaveCheckpoint()]}, several=True)
+
+
+def test_early_stopping_is_as_asked_for():
+    options = {"early_stopping": True, "early_stopping_patience": 3, "early_stopping_warmup_epochs": 7}
+    changed = data_parallel(options, several=True)
+    (callback,) = changed["callbacks"]
+    assert (callback.patience, callback.warmup_epochs, callback.mode) == (3, 7, "min")
+    assert changed["check_val_every_n_epoch"] == 1
+
+
 def test_what_one_device_is_asked_for_stays():
     assert data_parallel({}, several=False) == {}
     assert data_parallel({"strategy": "auto"}, several=False) == {}
 
 
-@pytest.mark.filterwarnings("ignore:early_stopping was automatically disabled")
 def test_processes_must_draw_the_same(make_adata, monkeypatch):
     monkeypatch.setattr("scvi.settings._seed", None)
     adata = make_adata()

@@ -79,7 +79,8 @@ class TrainingMixin:
             :class:`~distaff.model.AnnotatedVAE`, which start near their end); ``"1e6/N"`` is the rule of
             :cite:t:`Svensson20`.
         batch_size
-            Cells a minibatch. A last minibatch of fewer than three cells is left out of its epoch.
+            Cells a minibatch, on each device. A last minibatch of fewer than three cells is left out of its
+            epoch.
         train_size
             Share of the cells to train on; None for 0.9.
         validation_size
@@ -89,7 +90,8 @@ class TrainingMixin:
         accelerator
             ``"cpu"``, ``"gpu"``, ``"mps"`` or ``"auto"``.
         devices
-            Devices of the accelerator.
+            Devices of the accelerator: how many, or which; ``"auto"`` for one. Several train as one would
+            with minibatches of all together, each in a process of its own that runs the whole script.
         early_stopping
             Stop when the validation value of the loss that is optimised no longer falls, once all
             schedules (KL warm-up, capacity) have finished.
@@ -166,6 +168,7 @@ class TrainingMixin:
             chunks=chunk_size is not None,
         )
         self._settle_schedules(split.steps_per_epoch, n_epochs)
+        options = {"early_stopping": early_stopping, **self._early_stopping_defaults(split), **trainer_kwargs}
         runner = FactorTrainRunner(
             self,
             training_plan=plan,
@@ -173,12 +176,7 @@ class TrainingMixin:
             max_epochs=n_epochs,
             accelerator=accelerator,
             devices=devices,
-            early_stopping=early_stopping,
-            **{
-                **self._early_stopping_defaults(split),
-                **trainer_kwargs,
-                **data_parallel(trainer_kwargs, several=n_processes > 1),
-            },
+            **{**options, **data_parallel(options, several=n_processes > 1)},
         )
         check_processes(runner.trainer, seeded=(seed, scvi.settings.seed) != (None, None))
         with isolated_rng(self.seed_):

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from inspect import signature
 from typing import Any
 
+import scvi
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import DDPStrategy
+from scvi.train import LoudEarlyStopping, SaveCheckpoint
 from torch.nn.parallel import DistributedDataParallel
 
 from distaff._checks import error
-from distaff._compat import SimpleLogger, parse_device_args
+from distaff._compat import SimpleLogger, parse_device_args, use_distributed_sampler
+from distaff.train.checkpoint import SharedCheckpoint
 
 __all__ = ["check_processes", "data_parallel", "number_of_processes"]
 
@@ -20,6 +24,7 @@ OLD_NAME, NEW_NAME = "broadcast_buffers", "forward_sync_buffers"
 IS_NEW = NEW_NAME in signature(DistributedDataParallel).parameters
 KEEP_BUFFERS: dict[str, Any] = {NEW_NAME if IS_NEW else OLD_NAME: False}
 
+EARLY_STOPPING = ("monitor", "min_delta", "patience", "mode", "warmup_epochs")
 SCRIPT = 'Run a script with strategy="ddp", by itself or through torchrun or srun.'
 
 
@@ -42,17 +47,47 @@ def data_parallel(options: Mapping[str, Any], *, several: bool) -> dict[str, Any
     Raises
     ------
     ValueError
-        If the processes would be started from within this one: curves and random numbers stay in them.
+        If the processes would be started from within this one, where curves and random numbers would stay
+        in them; or if each would write checkpoints.
     """
     strategy = options.get("strategy")
     if isinstance(strategy, str) and any(kind in strategy for kind in ("spawn", "fork", "notebook")):
         raise error("strategy must start processes as scripts", got=repr(strategy), fix=SCRIPT)
-    if strategy != "ddp" and not (several and strategy in (None, "auto")):
+    if not several and not use_distributed_sampler(strategy):
         return {}
-    changed: dict[str, Any] = {"strategy": DDPStrategy(**KEEP_BUFFERS)}
+    changed: dict[str, Any] = {"early_stopping": False, "enable_checkpointing": False}
+    if strategy in (None, "auto", "ddp"):
+        changed["strategy"] = DDPStrategy(**KEEP_BUFFERS)
     if options.get("logger") is None:  # scvi-tools' own choice would write a file here
         changed["logger"] = SimpleLogger()
+    callbacks = _callbacks(options)
+    if callbacks:
+        changed["callbacks"] = [*options.get("callbacks", []), *callbacks]
+        changed["check_val_every_n_epoch"] = options.get("check_val_every_n_epoch") or 1
     return changed
+
+
+def _callbacks(options: Mapping[str, Any]) -> list[Callback]:
+    """Early stopping, which scvi-tools leaves out in several processes, and checkpoints of one of them."""
+    given = options.get("callbacks", [])
+    if any(isinstance(one, SaveCheckpoint) and not isinstance(one, SharedCheckpoint) for one in given):
+        raise error(
+            "callbacks must not have a SaveCheckpoint on several devices, where each process would write it",
+            got="one",
+            fix="Use enable_checkpointing=True.",
+        )
+    callbacks: list[Callback] = []
+    if options.get("enable_checkpointing"):
+        callbacks.append(SharedCheckpoint(monitor=_option(options, "checkpointing_monitor")))
+    if options.get("early_stopping"):
+        arguments = {name: _option(options, f"early_stopping_{name}") for name in EARLY_STOPPING}
+        callbacks.append(LoudEarlyStopping(**arguments))
+    return callbacks
+
+
+def _option(options: Mapping[str, Any], name: str) -> Any:
+    """What was asked for, or scvi-tools' default."""
+    return options.get(name, signature(scvi.train.Trainer).parameters[name].default)
 
 
 def check_processes(trainer: Trainer, *, seeded: bool) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import warnings
+from typing import Any
 
 import pandas as pd
 import torch
@@ -18,6 +20,11 @@ class FactorTrainRunner(TrainRunner):
     each dimension. Epochs go on counting over several runs. Several processes have the same curves, those
     of the first.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        with warnings.catch_warnings():  # data_parallel() puts it back
+            warnings.filterwarnings("ignore", message="early_stopping was automatically disabled")
+            super().__init__(*args, **kwargs)
 
     def _run_training_core(self) -> None:
         if self.trainer.world_size > 1:
