@@ -105,6 +105,41 @@ def test_page_on_reading_factors(tmp_path, monkeypatch) -> None:
     assert Path("report.html").is_file()
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the source distribution has no docs")
+def test_page_on_devices(make_adata, tmp_path, monkeypatch) -> None:
+    adata = make_adata(100, 30, covariates=True)
+    monkeypatch.chdir(tmp_path)
+    adata.write_h5ad("cells.h5ad")
+    one, script, _ = python_blocks(DOCS / "devices.md")
+    few = "train(2, accelerator='cpu', enable_progress_bar=False, "  # epochs
+    run(one.replace('accelerator="cpu"', "").replace("train(", few), {"adata": adata})
+    two = ', devices=2, strategy="ddp"'  # tests/train/test_processes.py trains so
+    assert two in script
+    run(script.replace(two, "").replace("train(", few), {"__name__": "__main__"})
+    assert ds.model.LinearVAE.load("model", adata).is_trained
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of Ray
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the source distribution has no docs")
+def test_sweep_with_ray(make_adata, tmp_path, monkeypatch) -> None:
+    for package in ("ray.tune", "hyperopt", "muon", "scib_metrics"):
+        pytest.importorskip(package, reason=f"{package} of scvi-tools[autotune] is not installed")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("scvi.settings._logging_dir", tmp_path)
+    block = python_blocks(DOCS / "devices.md")[-1].replace('"max_epochs": 100', '"max_epochs": 2')
+    try:
+        table = run(block, {"ds": ds, "adata": make_adata(100, 30)})
+    finally:
+        import ray
+
+        ray.shutdown()
+    assert sorted(table["config/model_params/beta"]) == [1.0, 4.0]
+    assert np.isfinite(table["elbo_validation"]).all()
+    assert table["elbo_validation"].nunique() == 2
+
+
 def run(block: str, names: dict) -> object:
     """Run a block; return the value of its last line, if that is an expression."""
     *body, last = block.strip().split("\n")

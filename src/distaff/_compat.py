@@ -9,16 +9,19 @@ from scvi import REGISTRY_KEYS
 from scvi.data._constants import _ADATA_MINIFY_TYPE_UNS_KEY as MINIFY_TYPE_SLOT
 from scvi.data._constants import _SCVI_UUID_KEY as UUID_SLOT
 from scvi.data._constants import ADATA_MINIFY_TYPE
-from scvi.model._utils import get_max_epochs_heuristic, parse_device_args
+from scvi.model._utils import get_max_epochs_heuristic, parse_device_args, use_distributed_sampler
+from scvi.train._logger import SimpleLogger
 
 __all__ = [
     "ADATA_MINIFY_TYPE",
     "MINIFY_TYPE_SLOT",
     "UUID_SLOT",
+    "SimpleLogger",
     "categories_per_covariate",
     "get_max_epochs_heuristic",
     "parse_device_args",
     "registered_genes",
+    "use_distributed_sampler",
 ]
 
 

@@ -8,6 +8,7 @@ import scvi
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger
+from scvi.train import SaveCheckpoint
 
 from distaff.model import BetaVAE
 from distaff.train import DivergenceError
@@ -289,6 +290,14 @@ def test_chunks_of_minibatches_train_as_single_ones_do(adata):
     assert chunked.history.keys() == single.history.keys()
     for name, curve in single.history.items():
         assert chunked.history[name].equals(curve), name
+
+
+def test_checkpoints_of_chunks(adata, tmp_path):
+    model = small(adata)
+    model.train(2, seed=0, callbacks=[SaveCheckpoint(dirpath=str(tmp_path))], **FAST)
+    assert not model.trainer.lightning_module.automatic_optimization
+    (best,) = tmp_path.iterdir()
+    assert BetaVAE.load(best, adata).is_trained
 
 
 def test_early_stopping_needs_cells_to_stop_by(adata):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil
 from typing import Any
+
+import scvi
 
 from distaff._checks import check_int, error
 from distaff.train import (
@@ -14,9 +17,12 @@ from distaff.train import (
     FactorTrainRunner,
     LearningRatePhases,
     Split,
+    check_processes,
+    data_parallel,
     draw_seed,
     isolated_rng,
     number_of_epochs,
+    number_of_processes,
     split_cells,
 )
 
@@ -31,6 +37,7 @@ STEPWISE = {
     "limit_train_batches",
     "max_steps",
     "min_steps",
+    "num_nodes",
     "overfit_batches",
     "precision",
     "strategy",
@@ -72,7 +79,8 @@ class TrainingMixin:
             :class:`~distaff.model.AnnotatedVAE`, which start near their end); ``"1e6/N"`` is the rule of
             :cite:t:`Svensson20`.
         batch_size
-            Cells a minibatch. A last minibatch of fewer than three cells is left out of its epoch.
+            Cells a minibatch, on each device. A last minibatch of fewer than three cells is left out of its
+            epoch.
         train_size
             Share of the cells to train on; None for 0.9.
         validation_size
@@ -82,7 +90,8 @@ class TrainingMixin:
         accelerator
             ``"cpu"``, ``"gpu"``, ``"mps"`` or ``"auto"``.
         devices
-            Devices of the accelerator.
+            Devices of the accelerator: how many, or which; ``"auto"`` for one. Several train as one would
+            with minibatches of all together, each in a process of its own that runs the whole script.
         early_stopping
             Stop when the validation value of the loss that is optimised no longer falls, once all
             schedules (KL warm-up, capacity) have finished.
@@ -145,9 +154,11 @@ class TrainingMixin:
             shuffle=shuffle_set_split,
             seed=self.seed_,
         )
+        n_processes = number_of_processes(accelerator, devices, trainer_kwargs.get("num_nodes", 1))
+        split = replace(split, batch_size=split.batch_size * n_processes)
         if early_stopping and not len(split.validation):
             raise error("Early stopping needs validation cells", got="none", fix="Lower train_size.")
-        chunk_size = CHUNK_SIZE if _is_one(devices) and not STEPWISE & trainer_kwargs.keys() else None
+        chunk_size = CHUNK_SIZE if n_processes == 1 and not STEPWISE & trainer_kwargs.keys() else None
         plan = FactorTrainingPlan(
             self.module,
             lr=self._first_rate(lr, phases),
@@ -157,6 +168,7 @@ class TrainingMixin:
             chunks=chunk_size is not None,
         )
         self._settle_schedules(split.steps_per_epoch, n_epochs)
+        options = {"early_stopping": early_stopping, **self._early_stopping_defaults(split), **trainer_kwargs}
         runner = FactorTrainRunner(
             self,
             training_plan=plan,
@@ -164,9 +176,9 @@ class TrainingMixin:
             max_epochs=n_epochs,
             accelerator=accelerator,
             devices=devices,
-            early_stopping=early_stopping,
-            **{**self._early_stopping_defaults(split), **trainer_kwargs},
+            **{**options, **data_parallel(options, several=n_processes > 1)},
         )
+        check_processes(runner.trainer, seeded=(seed, scvi.settings.seed) != (None, None))
         with isolated_rng(self.seed_):
             self._take_start(split)
             self.module.train()  # a model that was loaded or trained before is in evaluation mode
@@ -185,10 +197,3 @@ class TrainingMixin:
             "early_stopping_monitor": "validation_loss",
             "early_stopping_warmup_epochs": ceil(max(0, left) / split.steps_per_epoch),
         }
-
-
-def _is_one(devices: int | list[int] | str) -> bool:
-    """Whether the run is on one device; "auto" is one to scvi-tools."""
-    if isinstance(devices, str):
-        return devices in ("auto", "1")
-    return devices == 1 if isinstance(devices, int) else len(devices) == 1

@@ -20,7 +20,16 @@ from distaff.model._fsclvm_start import MAX_CELLS, set_start
 from distaff.model._setup import SetupMixin
 from distaff.module import ClosedFormELBO, FSCLVMModule
 from distaff.pp.check_counts import check_non_negative
-from distaff.train import FactorTrainRunner, Split, SVIPlan, dense_data, draw_seed, isolated_rng, split_cells
+from distaff.train import (
+    FactorTrainRunner,
+    Split,
+    SVIPlan,
+    dense_data,
+    draw_seed,
+    isolated_rng,
+    number_of_processes,
+    split_cells,
+)
 
 __all__ = ["FSCLVM"]
 
@@ -147,7 +156,7 @@ class FSCLVM(SetupMixin, BaseModelClass):
         accelerator
             ``"cpu"``, ``"gpu"``, ``"mps"`` or ``"auto"``.
         devices
-            Devices of the accelerator.
+            Device of the accelerator; one only.
         lr
             Learning rate of Adam at the start; it falls linearly to 0.
         seed
@@ -167,6 +176,8 @@ class FSCLVM(SetupMixin, BaseModelClass):
         """
         if self.adata is None:
             raise ValueError("The model has no data to train on. Load it with adata=...")
+        if number_of_processes(accelerator, devices, trainer_kwargs.get("num_nodes", 1)) > 1:
+            raise error("FSCLVM must be trained on one device", got=f"devices={devices!r}")
         if max_epochs is not None:
             check_int("max_epochs", max_epochs, minimum=1)
         if seed is not None:

@@ -17,6 +17,7 @@ from distaff.module.marginal import log_marginal_likelihood
 from distaff.module.minibatch import MinibatchLoss
 from distaff.module.minified import unpack
 from distaff.module.query import freeze
+from distaff.module.shared import with_other_processes
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.decoders import AbstractDecoder
 from distaff.nn.encoders import MLPEncoder
@@ -25,7 +26,7 @@ from distaff.nn.likelihoods import AbstractLikelihood
 from distaff.nn.posteriors import AbstractPosterior
 from distaff.nn.priors import AbstractPrior
 from distaff.objectives import LossInputs, Objective
-from distaff.ops import as_dense, is_sparse, kl_divergence
+from distaff.ops import as_dense, is_sparse, kl_divergence, rsample
 
 __all__ = ["FactorModule", "MinibatchLoss"]
 
@@ -158,7 +159,7 @@ class FactorModule(BaseMinifiedModeModuleClass):
         pz = self.prior(features, self._encode_pseudo_inputs)
         samples = (n_samples,) if n_samples > 1 else ()
         u, z = self.posterior.draw(qz, samples, step=self.objective.step)
-        library = library.expand(*samples, -1, -1) if ql is None else ql.rsample(samples)
+        library = library.expand(*samples, -1, -1) if ql is None else rsample(ql, samples)
         return {"u": u, "z": z, "qz": qz, "pz": pz, "ql": ql, "library": library}
 
     def _cached_inference(
@@ -299,7 +300,7 @@ class FactorModule(BaseMinifiedModeModuleClass):
         kl_library = torch.zeros_like(reconstruction)
         if ql is not None and pl is not None:
             kl_library = kl_divergence(ql, pl, found["library"]).sum(-1)
-        output = self.objective(
+        inputs = with_other_processes(
             LossInputs(
                 reconstruction,
                 kl,
@@ -311,8 +312,11 @@ class FactorModule(BaseMinifiedModeModuleClass):
                 n_cells=self.objective.n_cells,
             )
         )
-        location = self.posterior.location(qz).detach()
-        return MinibatchLoss(output.loss, reconstruction, kl, kl_library, output.parts, location)
+        output = self.objective(inputs)
+        location = self.posterior.location(inputs.qz).detach()
+        return MinibatchLoss(
+            output.loss, inputs.reconstruction, inputs.kl, inputs.kl_library, output.parts, location
+        )
 
     def loss(
         self,

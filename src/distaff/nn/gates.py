@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from distaff.nn.scheduled import Scheduled
+from distaff.ops import noise
 
 __all__ = ["AbstractGate", "ConcreteGate", "ShiftedSigmoidGate"]
 
@@ -39,7 +40,7 @@ class ConcreteGate(AbstractGate):
 
     def forward(self, logits: Tensor, step: int) -> Tensor:
         """Draw the gate."""
-        v = torch.rand_like(logits).clamp(SMALLEST_UNIFORM, 1.0 - SMALLEST_UNIFORM)
+        v = noise(torch.rand_like, logits).clamp(SMALLEST_UNIFORM, 1.0 - SMALLEST_UNIFORM)
         return torch.sigmoid((logits + torch.logit(v)) / self.temperature(step))
 
 
@@ -62,4 +63,4 @@ class ShiftedSigmoidGate(AbstractGate):
     def forward(self, logits: Tensor, step: int) -> Tensor:
         """Draw the gate."""
         gamma = torch.sigmoid(logits)
-        return torch.sigmoid(self.steepness(step) * (torch.rand_like(gamma) - 1.0 + gamma))
+        return torch.sigmoid(self.steepness(step) * (noise(torch.rand_like, gamma) - 1.0 + gamma))

@@ -12,7 +12,16 @@ from torch import Tensor, nn
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.readouts import Readout
 from distaff.nn.tables import CategoryTable
-from distaff.ops import fold_batch_norm, hidden_layer, is_sparse, linear_map
+from distaff.ops import (
+    cell_mean,
+    fold_batch_norm,
+    gather_cells,
+    held_part,
+    hidden_layer,
+    is_sparse,
+    linear_map,
+    noise,
+)
 
 __all__ = ["MLP", "BatchNorm", "CovariateLinear", "CovariateShift", "join", "readouts_of"]
 
@@ -161,8 +170,19 @@ class BatchNorm(nn.BatchNorm1d):
         return super().train(mode and self.weight.requires_grad)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise each feature over all leading dimensions."""
-        return super().forward(x.flatten(0, -2)).view_as(x)
+        """Normalise each feature over all leading dimensions, and over all processes."""
+        rows, part = x.flatten(0, -2), held_part()
+        if self.training and part is not None:
+            return self._normalise_with_others(rows, part.n_cells).view_as(x)
+        return super().forward(rows).view_as(x)
+
+    def _normalise_with_others(self, rows: Tensor, n_cells: int) -> Tensor:
+        """Normalise the rows of this process by the moments of the rows of all."""
+        mean = cell_mean(rows)
+        centred = rows - mean
+        variance = cell_mean(centred.square())
+        self.follow(mean, variance, n_cells)
+        return centred * (self.weight * (variance + BATCH_NORM_EPS).rsqrt()) + self.bias
 
     def folded(self, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Weight and bias of the linear map that a linear map and its normalisation are together.
@@ -177,7 +197,7 @@ class BatchNorm(nn.BatchNorm1d):
         if not self.training:
             scale = self.weight / (self.running_var + BATCH_NORM_EPS).sqrt()
             return weight * scale.unsqueeze(1), self.bias - self.running_mean * scale
-        x = x.flatten(0, -2)
+        x = gather_cells(x.flatten(0, -2))
         weight, bias, mean, variance = fold_batch_norm(x, weight, self.weight, self.bias, eps=BATCH_NORM_EPS)
         self.follow(mean, variance, len(x))
         return weight, bias
@@ -200,6 +220,16 @@ class BatchNorm(nn.BatchNorm1d):
     def evaluation_scale(self) -> Tensor:
         """Factor by which evaluation multiplies each feature, shape (features,)."""
         return self.weight / (self.running_var + BATCH_NORM_EPS).sqrt()
+
+
+class Dropout(nn.Dropout):
+    """Dropout that hides the same units however many processes share the cells."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop units of (..., cells, features) in training."""
+        if not self.training or held_part() is None:
+            return super().forward(x)
+        return x * noise(lambda like: nn.functional.dropout(torch.ones_like(like), self.p), x)
 
 
 class MLP(nn.Module):
@@ -234,7 +264,7 @@ class MLP(nn.Module):
             CovariateLinear(n, m, own) for n, m, own in zip(sizes[:-1], widths, specs, strict=True)
         )
         self.norms = nn.ModuleList(BatchNorm(m) for m in widths)
-        self.dropout = nn.Dropout(dropout_rate)
+        self.dropout = Dropout(dropout_rate)
 
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's signature
         """Drop units in training, unless the layers are frozen."""
@@ -251,7 +281,8 @@ class MLP(nn.Module):
         """Map (..., cells, n_in) to (..., cells, width of the last layer)."""
         for layer, norm in zip(self.linears, self.norms, strict=True):
             if is_sparse(x) and norm.training:
-                x = self._on_sparse(layer, norm, x, covariates)
+                on_sparse = self._on_sparse if held_part() is None else self._part_on_sparse
+                x = on_sparse(layer, norm, x, covariates)
             else:
                 x = self.dropout(torch.relu(norm(layer(x, covariates))))
         return x
@@ -270,3 +301,11 @@ class MLP(nn.Module):
         )
         norm.follow(mean, variance, len(x))
         return units
+
+    def _part_on_sparse(self, layer: Any, norm: Any, x: Tensor, covariates: Covariates) -> Tensor:
+        """One layer in training, on the cells of one of several processes."""
+        units = torch.relu(norm(layer(x, covariates)))
+        rate = self.dropout.p
+        if units.device.type != "cpu" or not self.dropout.training or rate == 0:
+            return self.dropout(units)
+        return units * (noise(torch.rand_like, units) >= rate) / (1.0 - rate)  # as the compiled loops draw

@@ -16,6 +16,7 @@ from distaff.nn.links import AbstractLink
 from distaff.nn.points import Point
 from distaff.nn.scheduled import Scheduled
 from distaff.nn.spike_slab import OFF, SpikeSlab
+from distaff.ops import rsample
 
 __all__ = ["AbstractPosterior", "NormalPosterior", "PointPosterior", "SpikeSlabPosterior"]
 
@@ -82,7 +83,7 @@ class NormalPosterior(AbstractPosterior):
     def draw(self, q: Normal, n_samples: tuple[int, ...] = (), *, step: int = 0) -> tuple[Tensor, Tensor]:
         """Reparametrised draw of ``u``, and ``g(u)``."""
         del step
-        u = q.rsample(n_samples)
+        u = rsample(q, n_samples)
         return u, self.link(u)
 
     def location(self, q: Normal) -> Tensor:
@@ -143,7 +144,7 @@ class SpikeSlabPosterior(AbstractPosterior):
             return u, torch.where(u == OFF, 0.0, link(u))
         weight = self.slab_weight(step)
         slab = Normal(weight * q.loc, (weight * q.scale.square() + 1.0 - weight).sqrt(), validate_args=False)
-        u = slab.rsample(n_samples)
+        u = rsample(slab, n_samples)
         return u, self.gate(q.logits.expand_as(u), step) * link(u)
 
     def location(self, q: SpikeSlab) -> Tensor:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal, register_kl
 
+from distaff.ops import gather_cells, noise, rsample
+
 __all__ = ["OFF", "SpikeSlab", "kl_spike_slab"]
 
 OFF = -torch.inf  # value of u where the spike was drawn
@@ -63,8 +65,9 @@ class SpikeSlab(Distribution):
     @torch.no_grad()
     def sample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:  # type: ignore[override]
         """Exact draw of ``u``; minus infinity where the spike was drawn."""
-        on = torch.bernoulli(self.inclusion.expand(*sample_shape, *self.loc.shape)).bool()
-        return torch.where(on, self.slab.sample(sample_shape), OFF)
+        inclusion = self.inclusion.expand(*sample_shape, *self.loc.shape)
+        on = noise(lambda _: torch.bernoulli(gather_cells(inclusion)), inclusion).bool()
+        return torch.where(on, rsample(self.slab, sample_shape), OFF)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density with respect to a point mass at the spike plus Lebesgue measure."""

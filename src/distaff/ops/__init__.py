@@ -6,6 +6,7 @@ from distaff.ops.dip import dip_penalty
 from distaff.ops.divergences import kl_divergence
 from distaff.ops.hidden_layer import hidden_layer
 from distaff.ops.hsic import hsic, hsic_matrix
+from distaff.ops.parts import Part, cell_mean, gather_cells, held_part, holding, noise, rsample
 from distaff.ops.penalties import batch_capacity_penalty, cell_capacity_penalty
 from distaff.ops.prox import (
     adam_metric,
@@ -25,15 +26,20 @@ __all__ = [
     "Cosine",
     "Cyclical",
     "Linear",
+    "Part",
     "Schedule",
     "Sigmoid",
     "adam_metric",
     "as_dense",
     "batch_capacity_penalty",
     "cell_capacity_penalty",
+    "cell_mean",
     "dip_penalty",
     "fold_batch_norm",
+    "gather_cells",
+    "held_part",
     "hidden_layer",
+    "holding",
     "hsic",
     "hsic_matrix",
     "is_sparse",
@@ -41,11 +47,13 @@ __all__ = [
     "linear_count_log_likelihood",
     "linear_map",
     "log1p",
+    "noise",
     "prox_group_metric",
     "prox_l1_group",
     "prox_l1_group_metric",
     "proximal_step",
     "row_sums",
+    "rsample",
     "soft_threshold",
     "sparse_linear",
     "total_correlation",

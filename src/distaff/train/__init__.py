@@ -5,6 +5,7 @@ from distaff.train.data import CellData, dense_data
 from distaff.train.epochs import MOST_EPOCHS, number_of_epochs
 from distaff.train.phases import LearningRatePhases
 from distaff.train.plan import DivergenceError, FactorTrainingPlan
+from distaff.train.processes import check_processes, data_parallel, number_of_processes
 from distaff.train.random import draw_seed, isolated_rng, seeded
 from distaff.train.runner import FactorTrainRunner
 from distaff.train.split import Split, split_cells
@@ -20,10 +21,13 @@ __all__ = [
     "LearningRatePhases",
     "SVIPlan",
     "Split",
+    "check_processes",
+    "data_parallel",
     "dense_data",
     "draw_seed",
     "isolated_rng",
     "number_of_epochs",
+    "number_of_processes",
     "on_device",
     "seeded",
     "split_cells",

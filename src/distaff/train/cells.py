@@ -13,15 +13,31 @@ from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 from torch import Tensor
 
-from distaff.ops import as_dense
+from distaff.ops import Part, as_dense
 from distaff.train.sources import Block, RowSource, row_source
 
-__all__ = ["CellLoader", "movable", "on_device"]
+__all__ = ["CellLoader", "PartOfMinibatch", "movable", "on_device"]
 
 Minibatch = dict[str, Tensor]
 
 BLOCK = 256  # neighbouring cells of a file that are read together
 POOL = 8192  # cells of a file that are shuffled together
+
+
+class PartOfMinibatch:
+    """Cells of a minibatch that one of several processes holds.
+
+    Parameters
+    ----------
+    tensors
+        What is known of these cells.
+    part
+        Which of the minibatch's cells they are.
+    """
+
+    def __init__(self, tensors: Minibatch, part: Part) -> None:
+        self.tensors = tensors
+        self.part = part
 
 
 class CellLoader:
@@ -43,6 +59,9 @@ class CellLoader:
         Draw a new order at each pass, from torch's global generator.
     drop_last
         Leave out a last minibatch that is not full.
+    rank, n_processes
+        Which of several processes this one is. All draw the same order, and each reads its part of each
+        minibatch, which comes as a :class:`PartOfMinibatch`.
     """
 
     def __init__(
@@ -53,11 +72,15 @@ class CellLoader:
         batch_size: int,
         shuffle: bool = False,
         drop_last: bool = False,
+        rank: int = 0,
+        n_processes: int = 1,
     ) -> None:
         self.indices = _positions(indices, manager.adata.n_obs)
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.drop_last = drop_last
+        self.rank = rank
+        self.n_processes = n_processes
         self.source: RowSource = row_source(manager.get_from_registry(REGISTRY_KEYS.X_KEY))
         self.tables: dict[str, Tensor] = {}
         for key in manager.data_registry:
@@ -70,36 +93,46 @@ class CellLoader:
         full, tail = divmod(len(self.indices), self.batch_size)
         return full + (tail > 0 and not self.drop_last)
 
-    def __iter__(self) -> Iterator[Minibatch]:
+    def __iter__(self) -> Iterator[Any]:  # minibatches, or the parts of them that are read here
         if self.source.on_disk:
             yield from self._from_pools()
             return
         order = self.indices[torch.randperm(len(self.indices)).numpy()] if self.shuffle else self.indices
         for i in range(len(self)):
-            rows = order[i * self.batch_size : (i + 1) * self.batch_size]
-            yield self._minibatch(rows, self.source.rows(rows))
+            rows, part = self._own(order[i * self.batch_size : (i + 1) * self.batch_size])
+            yield self._minibatch(rows, self.source.rows(rows), part)
 
-    def _from_pools(self) -> Iterator[Minibatch]:
+    def _from_pools(self) -> Iterator[Any]:
         """Minibatches of cells that are read many at a time."""
         order = _block_shuffled(self.indices) if self.shuffle else self.indices
         size = max(POOL // self.batch_size, 1) * self.batch_size
         n_left = len(self)
         for start in range(0, len(order), size):
             pool = order[start : start + size]
-            counts = self.source.rows(pool)
-            mixed = torch.randperm(len(pool)).numpy() if self.shuffle else np.arange(len(pool))
-            for first in range(0, len(pool), self.batch_size):
-                if n_left == 0:
-                    return
-                chosen = mixed[first : first + self.batch_size]
-                yield self._minibatch(pool[chosen], counts[chosen])
-                n_left -= 1
+            mixed = pool[torch.randperm(len(pool)).numpy()] if self.shuffle else pool
+            own = [
+                self._own(mixed[first : first + self.batch_size])
+                for first in range(0, len(pool), self.batch_size)
+            ][:n_left]
+            n_left -= len(own)
+            if not own:
+                return
+            counts = self.source.rows(np.concatenate([rows for rows, _ in own]))
+            at = 0
+            for rows, part in own:
+                yield self._minibatch(rows, counts[at : at + len(rows)], part)
+                at += len(rows)
 
-    def _minibatch(self, rows: np.ndarray, counts: Block) -> Minibatch:
+    def _own(self, rows: np.ndarray) -> tuple[np.ndarray, Part | None]:
+        """Rows of a minibatch that this process reads."""
+        part = Part.of(len(rows), rank=self.rank, n_processes=self.n_processes)
+        return (rows, None) if part is None else (rows[part.start : part.stop], part)
+
+    def _minibatch(self, rows: np.ndarray, counts: Block, part: Part | None) -> Minibatch | PartOfMinibatch:
         index = torch.from_numpy(rows)
         batch = {key: table.index_select(0, index) for key, table in self.tables.items()}
         batch[REGISTRY_KEYS.X_KEY] = to_sparse_tensor(counts)
-        return batch
+        return batch if part is None else PartOfMinibatch(batch, part)
 
 
 def on_device(minibatch: Minibatch, device: torch.device) -> Minibatch:

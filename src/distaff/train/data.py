@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from hashlib import sha256
 from itertools import islice
 from math import ceil
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
+from pandas.util import hash_array
 from scvi.data import AnnDataManager
 from scvi.dataloaders import DataSplitter
 from torch import Tensor
 
-from distaff.train.cells import CellLoader, on_device
+from distaff._checks import error
+from distaff.train.cells import CellLoader, PartOfMinibatch, on_device
 from distaff.train.split import Split
 
 __all__ = ["CellData", "Chunk", "Chunks", "dense_data"]
@@ -69,7 +73,7 @@ class CellData(LightningDataModule):
     manager
         Manager of the AnnData.
     split
-        Which cells train and validate, and how many make a minibatch.
+        Which cells train and validate, and how many make a minibatch, in all processes together.
     chunk_size
         Minibatches that are handed out together to train on; None for one at a time.
     """
@@ -82,6 +86,38 @@ class CellData(LightningDataModule):
         # under these names scvi-tools looks for them
         self.train_idx, self.val_idx, self.test_idx = split.train, split.validation, split.test
         self.n_train, self.n_val = len(split.train), len(split.validation)
+        self.rank, self.n_processes = 0, 1
+
+    def setup(self, stage: str) -> None:
+        """Look which of several processes this is, and check that all have the same cells and genes.
+
+        Raises
+        ------
+        ValueError
+            If they have not.
+        """
+        del stage
+        trainer = self.trainer
+        if trainer is None or trainer.world_size == 1:
+            return
+        self.rank, self.n_processes = trainer.global_rank, trainer.world_size
+        own = self._digest()
+        same = trainer.strategy.broadcast(own) == own
+        if not trainer.strategy.reduce_boolean_decision(same):
+            raise error(
+                "All processes must train on the same cells and genes in the same order",
+                got="others" if not same else "others in another process",
+                fix="Draw nothing at random before training without a seed, and sort what comes from a set.",
+            )
+
+    def _digest(self) -> str:
+        """What tells the data and their split from others."""
+        adata, split = self.manager.adata, self.split
+        names = [hash_array(np.asarray(axis, dtype=object)) for axis in (adata.obs_names, adata.var_names)]
+        digest = sha256()
+        for values in (*names, split.train, split.validation):
+            digest.update(np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()
 
     def train_dataloader(self) -> CellLoader | Chunks:
         """Training cells, in a new order each time."""
@@ -91,6 +127,8 @@ class CellData(LightningDataModule):
             batch_size=self.split.batch_size,
             shuffle=True,
             drop_last=self.split.drop_last,
+            rank=self.rank,
+            n_processes=self.n_processes,
         )
         return loader if self.chunk_size is None else Chunks(loader, self.chunk_size)
 
@@ -98,13 +136,21 @@ class CellData(LightningDataModule):
         """Validation cells in their order."""
         if not len(self.split.validation):
             return []
-        return CellLoader(self.manager, self.split.validation, batch_size=self.split.batch_size)
+        return CellLoader(
+            self.manager,
+            self.split.validation,
+            batch_size=self.split.batch_size,
+            rank=self.rank,
+            n_processes=self.n_processes,
+        )
 
     def transfer_batch_to_device(
-        self, batch: Minibatch | Chunk, device: torch.device, dataloader_idx: int
-    ) -> Minibatch | Chunk:
+        self, batch: Minibatch | PartOfMinibatch | Chunk, device: torch.device, dataloader_idx: int
+    ) -> Minibatch | PartOfMinibatch | Chunk:
         """Move a minibatch; those of a chunk follow one by one."""
         del dataloader_idx
+        if isinstance(batch, PartOfMinibatch):
+            return PartOfMinibatch(on_device(batch.tensors, device), batch.part)
         return batch if isinstance(batch, Chunk) else on_device(batch, device)
 
 

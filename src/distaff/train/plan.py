@@ -12,10 +12,12 @@ from lightning.pytorch.utilities import rank_zero_info
 from scvi.module.base import BaseModuleClass
 from scvi.train import TrainingPlan
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from distaff._checks import check_number
+from distaff.ops import holding
 from distaff.ops.kernels.compile import is_compiled
-from distaff.train.cells import on_device
+from distaff.train.cells import PartOfMinibatch, on_device
 from distaff.train.data import Chunk
 from distaff.train.phases import LearningRatePhases
 from distaff.train.proximal import apply_proximal_steps
@@ -76,6 +78,12 @@ class FactorTrainingPlan(TrainingPlan):
         self.n_cells = {"train": 0, "validation": 0}
         self.dimension_curves: dict[str, list[Tensor]] = defaultdict(list)
 
+    def setup(self, stage: str) -> None:
+        """Name the weights that no gradient reaches, which several processes must not wait for."""
+        del stage
+        empty = [name for name, weight in self.named_parameters() if not weight.numel()]
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self, empty)
+
     # --- steps -----------------------------------------------------------------------------------
 
     def on_train_start(self) -> None:
@@ -84,39 +92,47 @@ class FactorTrainingPlan(TrainingPlan):
         if self.device.type == "cpu" and not is_compiled():
             rank_zero_info("distaff compiles its loops for this processor, once: about 15 seconds.")
 
-    def training_step(self, batch: dict[str, Tensor] | Chunk, batch_idx: int) -> Tensor | None:
-        """Take the optimiser steps of a chunk of minibatches; of a single one, return the loss."""
+    def training_step(
+        self, batch: dict[str, Tensor] | PartOfMinibatch | Chunk, batch_idx: int
+    ) -> Tensor | None:
+        """Loss of a minibatch; of a chunk, whose optimiser steps are taken here, that of the last."""
         del batch_idx
         if isinstance(batch, Chunk):
-            self._train_on(batch)
-            return None
+            return self._train_on(batch)
         return self._step(batch, "train")
 
-    def _train_on(self, chunk: Chunk) -> None:
-        """One optimiser step a minibatch, without the trainer's work in between."""
+    def _train_on(self, chunk: Chunk) -> Tensor | None:
+        """One optimiser step a minibatch, without the trainer's work in between; return the last loss."""
         optimiser = self.optimizers(use_pl_optimizer=False)
         progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
         whole_step = self.module.whole_step(optimiser)
+        loss = None
         for minibatch in chunk:
             batch = on_device(minibatch, self.device)
             found = None if whole_step is None else whole_step(batch)
             if found is None:
                 optimiser.zero_grad()
-                self._step(batch, "train").backward()
+                loss = self._step(batch, "train")
+                loss.backward()
                 optimiser.step()
             else:
                 self._accumulate(found, "train")
+                loss = found.loss
             self._after_step(optimiser)
             progress.increment_ready()
             progress.increment_completed()
+        return loss
 
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: dict[str, Tensor] | PartOfMinibatch, batch_idx: int) -> None:
         """Record the loss of a minibatch of held-out cells, with the same weights as in training."""
         del batch_idx
         self._step(batch, "validation")
 
-    def _step(self, batch: dict[str, Tensor], mode: str) -> Tensor:
-        found = self.module.minibatch_loss(batch)
+    def _step(self, batch: dict[str, Tensor] | PartOfMinibatch, mode: str) -> Tensor:
+        """Loss of a minibatch, in every process that of all its cells."""
+        tensors, part = (batch.tensors, batch.part) if isinstance(batch, PartOfMinibatch) else (batch, None)
+        with holding(part):
+            found = self.module.minibatch_loss(tensors)
         self._accumulate(found, mode)
         return found.loss
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import warnings
+from typing import Any
+
 import pandas as pd
 import torch
 from scvi.train import TrainRunner
@@ -13,10 +17,29 @@ class FactorTrainRunner(TrainRunner):
     """scvi-tools' runner, whose history goes on in a second run and holds vectors too.
 
     Each curve is a table with the epoch as index: one column for a number, one a dimension for the KL of
-    each dimension. Epochs go on counting over several runs.
+    each dimension. Epochs go on counting over several runs. Several processes have the same curves, those
+    of the first.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        with warnings.catch_warnings():  # data_parallel() puts it back
+            warnings.filterwarnings("ignore", message="early_stopping was automatically disabled")
+            super().__init__(*args, **kwargs)
+
+    def _run_training_core(self) -> None:
+        if self.trainer.world_size > 1:
+            self.device = self.trainer.strategy.root_device  # for scvi-tools it is the first one
+        seed = os.environ.pop("PL_GLOBAL_SEED", None)  # with it the trainer would seed all generators anew
+        try:
+            super()._run_training_core()
+        finally:
+            if seed is not None:
+                os.environ["PL_GLOBAL_SEED"] = seed
+        self.model.history_ = self.trainer.strategy.broadcast(self.model.history_)
+
     def _update_history(self) -> None:
+        if not self.trainer.is_global_zero:  # its logger keeps nothing
+            return
         old = (self.model.history_ or {}) if self.model.is_trained_ else {}
         n_before = len(old["train_loss"]) if "train_loss" in old else 0
         new = {name: curve.astype(float) for name, curve in self._logged().items()}

@@ -23,7 +23,7 @@ class Split:
     train, validation, test
         Indices, shape (cells,) each.
     batch_size
-        Cells a minibatch.
+        Cells a minibatch, in all processes together.
     """
 
     train: np.ndarray
