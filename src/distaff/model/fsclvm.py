@@ -20,7 +20,16 @@ from distaff.model._fsclvm_start import MAX_CELLS, set_start
 from distaff.model._setup import SetupMixin
 from distaff.module import ClosedFormELBO, FSCLVMModule
 from distaff.pp.check_counts import check_non_negative
-from distaff.train import FactorTrainRunner, Split, SVIPlan, dense_data, draw_seed, isolated_rng, split_cells
+from distaff.train import (
+    FactorTrainRunner,
+    Split,
+    SVIPlan,
+    dense_data,
+    draw_seed,
+    held_rows,
+    isolated_rng,
+    split_cells,
+)
 
 __all__ = ["FSCLVM"]
 
@@ -226,9 +235,10 @@ class FSCLVM(SetupMixin, BaseModelClass):
         self.module.n_cells.fill_(len(split.train))
         if not self.is_trained_:
             rows = np.random.permutation(split.train)[:MAX_CELLS]  # noqa: NPY002 - within isolated_rng
-            counts = self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)[rows]
+            X = self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)
+            block, place = held_rows(X, rows).pool(rows)
             batch = np.asarray(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel()[rows]
-            set_start(self.module, counts, batch, self._annotation.mask != 0)
+            set_start(self.module, block[place], batch, self._annotation.mask != 0)
 
     # --- cells -----------------------------------------------------------------------------------------
 

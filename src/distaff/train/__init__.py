@@ -7,6 +7,7 @@ from distaff.train.phases import LearningRatePhases
 from distaff.train.plan import DivergenceError, FactorTrainingPlan
 from distaff.train.random import draw_seed, isolated_rng, seeded
 from distaff.train.runner import FactorTrainRunner
+from distaff.train.sources import RowSource, cell_totals, held_rows
 from distaff.train.split import Split, split_cells
 from distaff.train.svi import SVIPlan
 
@@ -18,10 +19,13 @@ __all__ = [
     "FactorTrainRunner",
     "FactorTrainingPlan",
     "LearningRatePhases",
+    "RowSource",
     "SVIPlan",
     "Split",
+    "cell_totals",
     "dense_data",
     "draw_seed",
+    "held_rows",
     "isolated_rng",
     "number_of_epochs",
     "on_device",

@@ -13,14 +13,14 @@ from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 from torch import Tensor
 
+from distaff._disk import Block
 from distaff.ops import as_dense
-from distaff.train.sources import Block, RowSource, row_source
+from distaff.train.sources import RowSource, row_source
 
 __all__ = ["CellLoader", "movable", "on_device"]
 
 Minibatch = dict[str, Tensor]
 
-BLOCK = 256  # neighbouring cells of a file that are read together
 POOL = 8192  # cells of a file that are shuffled together
 
 
@@ -28,8 +28,8 @@ class CellLoader:
     """Minibatches of the cells of a registered AnnData.
 
     The counts of a minibatch are a sparse CSR tensor, float32 (cells, genes); everything else is dense, as
-    scvi-tools' own loader gives it. Cells of a backed AnnData are shuffled by blocks: blocks of 256
-    neighbours are read in random order, and the cells of 32 of them mixed.
+    scvi-tools' own loader gives it. Cells on disk are shuffled by blocks: blocks of 256 to 1,024 neighbours
+    (four chunks of the file, within these limits) are read in random order, and the cells of 8,192 mixed.
 
     Parameters
     ----------
@@ -43,6 +43,8 @@ class CellLoader:
         Draw a new order at each pass, from torch's global generator.
     drop_last
         Leave out a last minibatch that is not full.
+    source
+        Where the counts are taken from; None for the AnnData.
     """
 
     def __init__(
@@ -53,12 +55,13 @@ class CellLoader:
         batch_size: int,
         shuffle: bool = False,
         drop_last: bool = False,
+        source: RowSource | None = None,
     ) -> None:
         self.indices = _positions(indices, manager.adata.n_obs)
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.drop_last = drop_last
-        self.source: RowSource = row_source(manager.get_from_registry(REGISTRY_KEYS.X_KEY))
+        self.source = source or row_source(manager.get_from_registry(REGISTRY_KEYS.X_KEY))
         self.tables: dict[str, Tensor] = {}
         for key in manager.data_registry:
             if key != REGISTRY_KEYS.X_KEY:
@@ -71,29 +74,24 @@ class CellLoader:
         return full + (tail > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[Minibatch]:
-        if self.source.on_disk:
-            yield from self._from_pools()
-            return
-        order = self.indices[torch.randperm(len(self.indices)).numpy()] if self.shuffle else self.indices
-        for i in range(len(self)):
-            rows = order[i * self.batch_size : (i + 1) * self.batch_size]
-            yield self._minibatch(rows, self.source.rows(rows))
-
-    def _from_pools(self) -> Iterator[Minibatch]:
-        """Minibatches of cells that are read many at a time."""
-        order = _block_shuffled(self.indices) if self.shuffle else self.indices
-        size = max(POOL // self.batch_size, 1) * self.batch_size
         n_left = len(self)
-        for start in range(0, len(order), size):
-            pool = order[start : start + size]
-            counts = self.source.rows(pool)
-            mixed = torch.randperm(len(pool)).numpy() if self.shuffle else np.arange(len(pool))
+        for pool in self._pools():
+            block, place = self.source.pool(pool)
             for first in range(0, len(pool), self.batch_size):
                 if n_left == 0:
                     return
-                chosen = mixed[first : first + self.batch_size]
-                yield self._minibatch(pool[chosen], counts[chosen])
+                chosen = slice(first, first + self.batch_size)
+                yield self._minibatch(pool[chosen], block[place[chosen]])
                 n_left -= 1
+
+    def _pools(self) -> list[np.ndarray]:
+        """Positions in the order of this pass, in parts that are read together; all random draws are here."""
+        if not self.source.on_disk:
+            return [self.indices[torch.randperm(len(self.indices)).numpy()] if self.shuffle else self.indices]
+        size = max(POOL // self.batch_size, 1) * self.batch_size
+        order = _block_shuffled(self.indices, self.source.block_size) if self.shuffle else self.indices
+        pools = [order[start : start + size] for start in range(0, len(order), size)]
+        return [pool[torch.randperm(len(pool)).numpy()] for pool in pools] if self.shuffle else pools
 
     def _minibatch(self, rows: np.ndarray, counts: Block) -> Minibatch:
         index = torch.from_numpy(rows)
@@ -133,12 +131,12 @@ def _hear_out_torch() -> None:
         to_sparse_tensor(np.zeros((1, 1), dtype=np.float32))
 
 
-def _block_shuffled(indices: np.ndarray) -> np.ndarray:
+def _block_shuffled(indices: np.ndarray, size: int) -> np.ndarray:
     """Sorted positions, in blocks of neighbours whose order is random; a short block comes last."""
     ordered = np.sort(indices)
-    n_full = len(ordered) // BLOCK
-    blocks = ordered[: n_full * BLOCK].reshape(n_full, BLOCK)[torch.randperm(n_full).numpy()]
-    return np.concatenate([blocks.ravel(), ordered[n_full * BLOCK :]])
+    n_full = len(ordered) // size
+    blocks = ordered[: n_full * size].reshape(n_full, size)[torch.randperm(n_full).numpy()]
+    return np.concatenate([blocks.ravel(), ordered[n_full * size :]])
 
 
 def _positions(indices: Sequence[int] | np.ndarray | None, n_cells: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from math import ceil
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from scvi.data import AnnDataManager
@@ -95,10 +96,10 @@ class CellData(LightningDataModule):
         return loader if self.chunk_size is None else Chunks(loader, self.chunk_size)
 
     def val_dataloader(self) -> CellLoader | list[Minibatch]:
-        """Validation cells in their order."""
+        """Validation cells in the order of the data, in which a file is read fastest."""
         if not len(self.split.validation):
             return []
-        return CellLoader(self.manager, self.split.validation, batch_size=self.split.batch_size)
+        return CellLoader(self.manager, np.sort(self.split.validation), batch_size=self.split.batch_size)
 
     def transfer_batch_to_device(
         self, batch: Minibatch | Chunk, device: torch.device, dataloader_idx: int
