@@ -14,6 +14,7 @@ from distaff._compat import categories_per_covariate
 from distaff._disk import is_on_disk
 from distaff.model._annotation import Annotation
 from distaff.model._build import COUNT_LIKELIHOODS, DataSpec, ModelConfig, build_module
+from distaff.model._datamodule import DataModuleMixin
 from distaff.model._loadings import LoadingsMixin
 from distaff.model._minified import MinifiedMixin
 from distaff.model._posterior import PosteriorMixin
@@ -44,7 +45,9 @@ LIBRARY_VARIANCE_FLOOR = 1e-4
 MOST_START_CELLS = 20_000  # of a file that a start is taken from: in memory, several times over
 
 
-class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, QueryMixin, MinifiedMixin):
+class FactorModel(
+    SetupMixin, DataModuleMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, QueryMixin, MinifiedMixin
+):
     """Life cycle of a model, given a choice of parts."""
 
     def _compose(
@@ -66,6 +69,7 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Quer
         ):
             check_non_negative(self.adata, layer=self._setup_arg("layer"))
         self._config = config
+        self._take_module_registry()
         self._annotation_names = [] if annotation is None else annotation.names
         self._terms: list[TermBlock] = []
         if annotation is not None:
@@ -89,7 +93,7 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Quer
             n_genes=stats.n_vars,
             covariates=CovariateSpec(
                 n_batch=stats.n_batch,
-                n_labels=stats.n_labels,
+                n_labels=max(stats.n_labels, 1),  # a data module may know of none
                 n_cats_per_cov=categories_per_covariate(self.registry_),
                 n_continuous=stats.get("n_extra_continuous_covs", 0),
             ),

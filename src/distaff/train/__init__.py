@@ -3,6 +3,7 @@
 from distaff.train.cells import CellLoader, on_device
 from distaff.train.data import CellData, dense_data
 from distaff.train.epochs import MOST_EPOCHS, number_of_epochs
+from distaff.train.foreign import CheckedLoader, ForeignData
 from distaff.train.phases import LearningRatePhases
 from distaff.train.plan import DivergenceError, FactorTrainingPlan
 from distaff.train.random import draw_seed, isolated_rng, seeded
@@ -15,9 +16,11 @@ __all__ = [
     "MOST_EPOCHS",
     "CellData",
     "CellLoader",
+    "CheckedLoader",
     "DivergenceError",
     "FactorTrainRunner",
     "FactorTrainingPlan",
+    "ForeignData",
     "LearningRatePhases",
     "RowSource",
     "SVIPlan",

@@ -84,6 +84,11 @@ class CellData(LightningDataModule):
         self.train_idx, self.val_idx, self.test_idx = split.train, split.validation, split.test
         self.n_train, self.n_val = len(split.train), len(split.validation)
 
+    @property
+    def validates(self) -> bool:
+        """Whether there are cells to validate on."""
+        return len(self.split.validation) > 0
+
     def train_dataloader(self) -> CellLoader | Chunks:
         """Training cells, in a new order each time."""
         loader = CellLoader(
