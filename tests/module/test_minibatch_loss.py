@@ -92,7 +92,7 @@ def test_sparse_is_dense(adata, decoder, likelihood, dispersion, options):
 @pytest.mark.parametrize("keys", [{}, {"size_factor_key": "size"}])
 def test_library_sizes(adata, keys, use_observed_lib_size):
     FactorVAE.setup_anndata(adata, **keys)
-    check(FactorVAE(adata, n_latent=3, n_hidden=8, use_observed_lib_size=use_observed_lib_size))
+    check(FactorVAE(adata, n_latent=3, n_hidden=8, dropout_rate=0.0, use_observed_lib_size=use_observed_lib_size))
 
 
 def test_no_tensor_of_cells_and_genes_is_kept_for_the_gradient(adata):
@@ -114,7 +114,7 @@ def test_no_tensor_of_cells_and_genes_is_kept_for_the_gradient(adata):
 def test_counts_that_are_no_integers(adata):
     adata.X = adata.X.multiply(0.37).tocsr()
     FactorVAE.setup_anndata(adata, allow_non_integer=True)
-    check(FactorVAE(adata, n_latent=3, n_hidden=8))
+    check(FactorVAE(adata, n_latent=3, n_hidden=8, dropout_rate=0.0))
 
 
 def test_an_entry_that_is_stored_twice_counts_twice(adata):

@@ -1,8 +1,8 @@
 import numpy as np
 from numba.core import caching, config
 
-from distaff.ops import _compile
-from distaff.ops._compile import bits, from_bits, helper, kernel
+from distaff.ops.kernels import compile as compiling
+from distaff.ops.kernels.compile import bits, from_bits, helper, kernel
 
 
 @helper
@@ -37,13 +37,13 @@ def test_no_folder_to_write_to(monkeypatch):
 
 def test_changed_helpers_are_compiled_anew(monkeypatch, tmp_path):
     (tmp_path / "_helpers.py").write_text("one")
-    before = _compile._digest(tmp_path)
+    before = compiling._digest(tmp_path)
     (tmp_path / "_helpers.py").write_text("two")
-    after = _compile._digest(tmp_path)
+    after = compiling._digest(tmp_path)
     assert before != after
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
     for digest in (before, after):
-        monkeypatch.setattr(_compile, "SOURCES", digest)
+        monkeypatch.setattr(compiling, "SOURCES", digest)
 
         def one_more(x):
             return x + 1

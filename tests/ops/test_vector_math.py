@@ -1,8 +1,8 @@
 import numpy as np
 from scipy import special
 
-from distaff.ops._compile import kernel
-from distaff.ops._vector_math import exp32, lgamma_parts, log1p32, log64, sigmoid_parts
+from distaff.ops.kernels.compile import kernel
+from distaff.ops.kernels.vector_math import exp32, lgamma_parts, log1p32, log64, sigmoid_parts
 
 
 @kernel

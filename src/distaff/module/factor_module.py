@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,7 +12,9 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from distaff._keys import MINIFIED
+from distaff.module.linear_step import LinearStep
 from distaff.module.marginal import log_marginal_likelihood
+from distaff.module.minibatch import MinibatchLoss
 from distaff.module.minified import unpack
 from distaff.module.query import freeze
 from distaff.nn.covariates import Covariates, CovariateSpec
@@ -27,34 +28,6 @@ from distaff.objectives import LossInputs, Objective
 from distaff.ops import as_dense, is_sparse, kl_divergence
 
 __all__ = ["FactorModule", "MinibatchLoss"]
-
-
-@dataclass(frozen=True)
-class MinibatchLoss:
-    """Loss of a minibatch, and what it is made of.
-
-    Parameters
-    ----------
-    loss
-        Scalar that is optimised, nats a cell.
-    reconstruction
-        ``-log p(x | z)``, shape (cells,), nats.
-    kl
-        True KL of the latent by dimension, whatever the objective weighs, shape (cells, dimensions), nats.
-    kl_library
-        KL of the library size, shape (cells,), nats.
-    parts
-        Contribution of each term; they add up to ``loss``.
-    location
-        Stand-in for the latent representation, shape (cells, dimensions).
-    """
-
-    loss: Tensor
-    reconstruction: Tensor
-    kl: Tensor
-    kl_library: Tensor
-    parts: dict[str, Tensor]
-    location: Tensor
 
 
 MAX_POISSON_RATE = 1e8  # torch's Poisson sampler overflows above; far beyond any count
@@ -286,6 +259,10 @@ class FactorModule(BaseMinifiedModeModuleClass):
         covariates = self._covariates(tensors)
         reconstruction = -self._log_likelihood(tensors, found, covariates)
         return self._weigh(reconstruction, found, self.library.prior(covariates))
+
+    def whole_step(self, optimiser: torch.optim.Optimizer) -> LinearStep | None:
+        """Loss, gradients and optimiser step of a minibatch in one, where that is written out by hand."""
+        return LinearStep.of(self, optimiser)
 
     def _covariates(self, tensors: dict[str, Tensor]) -> Covariates:
         return Covariates(

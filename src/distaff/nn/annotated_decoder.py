@@ -118,13 +118,16 @@ class AnnotatedDecoder(AbstractDecoder):
             {head: CovariateLinear(n_factors, n_genes, spec) for head in heads if head != "scale"}
         )
         self.added = Added(_start(terms) for terms in added)
-        penalties = {
-            "mask": [terms.inside() for terms in self.terms],
-            "l1": [terms.l1(off_mask, sparse) for terms in self.terms],
-            "group": [terms.group(group) for terms in self.terms],
-        }
-        for name, blocks in penalties.items():
-            self.register_buffer(name, torch.cat(blocks, dim=-1), persistent=False)
+        inside = [block.inside() for block in self.terms]
+        l1 = [block.l1(off_mask, sparse) for block in self.terms]
+        if hard:  # no weights outside
+            l1 = [strength * within for strength, within in zip(l1, inside, strict=True)]
+        self.has_l1 = [bool(strength.any()) for strength in l1]
+        for name, blocks in {"mask": inside, "l1": l1}.items():
+            by_factor = torch.cat([block.T for block in blocks])  # as the weights lie
+            self.register_buffer(name, by_factor.T, persistent=False)
+        strengths = torch.cat([block.group(group) for block in self.terms])
+        self.register_buffer("group", strengths, persistent=False)
         with torch.no_grad():  # a set starts as its genes alone
             if not non_negative:
                 self.weights.raw.mul_(known.inside())
@@ -164,15 +167,18 @@ class AnnotatedDecoder(AbstractDecoder):
 
     def proximal(self) -> list[Proximal]:
         """Weights under a proximal step; none where nothing is penalised."""
-        l1 = self.l1 * self.mask if self.hard else self.l1  # a hard mask has no weights outside
         sizes = [terms.n_factors for terms in self.terms]
         blocks = zip(
-            [self.weights.raw, *self.added], l1.split(sizes, 1), self.group.split(sizes), strict=True
+            self.has_l1,
+            [self.weights.raw, *self.added],
+            self.l1.split(sizes, 1),
+            self.group.split(sizes),
+            strict=True,
         )
         return [
             Proximal(weight, l1, group, self.in_metric)
-            for weight, l1, group in blocks
-            if bool(l1.any()) or bool(group.any())
+            for has_l1, weight, l1, group in blocks
+            if has_l1 or bool(group.any())
         ]
 
 

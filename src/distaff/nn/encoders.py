@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.layers import MLP
-from distaff.ops import map_entries
+from distaff.ops import log1p
 
 __all__ = ["Log1p", "MLPEncoder"]
 
@@ -19,7 +18,7 @@ class Log1p(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform counts of any shape, dense or sparse."""
-        return map_entries(torch.log1p, x)
+        return log1p(x)
 
 
 class MLPEncoder(nn.Module):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.readouts import Readout
 from distaff.nn.tables import CategoryTable
-from distaff.ops import fold_batch_norm, linear_map
+from distaff.ops import fold_batch_norm, hidden_layer, is_sparse, linear_map
 
 __all__ = ["MLP", "BatchNorm", "CovariateLinear", "CovariateShift", "join", "readouts_of"]
 
@@ -68,6 +68,11 @@ class CovariateShift(nn.Module):
             columns.append(self._continuous(covariates))
         return torch.cat(columns, dim=1) if columns else None
 
+    def offset(self, covariates: Covariates) -> Tensor | None:
+        """Shift (cells, n_out) itself; None for no shift."""
+        design, table = self.design(covariates), self.table()
+        return None if design is None or table is None else design @ table
+
     def table(self) -> Tensor | None:
         """What each column of :meth:`design` adds, (columns, n_out); None for no shift."""
         rows = [rows for rows in self._tables() if len(rows)]
@@ -78,7 +83,7 @@ class CovariateShift(nn.Module):
     def widen(self, weight: Tensor) -> Tensor:
         """Weight (n_out, n_in) of a linear map with the columns of :meth:`design` as further inputs."""
         table = self.table()
-        return weight if table is None else torch.cat([weight, table.T], dim=1)
+        return weight if table is None else torch.cat([weight.T, table]).T  # by factors, as kernels read it
 
     def _tables(self) -> list[Tensor]:
         return [table() for table in self.categorical]
@@ -170,11 +175,11 @@ class BatchNorm(nn.BatchNorm1d):
             return weight * scale.unsqueeze(1), self.bias - self.running_mean * scale
         x = x.flatten(0, -2)
         weight, bias, mean, variance = fold_batch_norm(x, weight, self.weight, self.bias, eps=BATCH_NORM_EPS)
-        self._follow(mean, variance, len(x))
+        self.follow(mean, variance, len(x))
         return weight, bias
 
     @torch.no_grad()
-    def _follow(self, mean: Tensor, variance: Tensor, n_cells: int) -> None:
+    def follow(self, mean: Tensor, variance: Tensor, n_cells: int) -> None:
         """Move the running averages towards the moments of a minibatch."""
         self.running_mean.lerp_(mean, BATCH_NORM_MOMENTUM)
         self.running_var.lerp_(variance * (n_cells / max(n_cells - 1, 1)), BATCH_NORM_MOMENTUM)
@@ -236,5 +241,23 @@ class MLP(nn.Module):
     def forward(self, x: Tensor, covariates: Covariates) -> Tensor:
         """Map (..., cells, n_in) to (..., cells, width of the last layer)."""
         for layer, norm in zip(self.linears, self.norms, strict=True):
-            x = self.dropout(torch.relu(norm(layer(x, covariates))))
+            if is_sparse(x) and norm.training:
+                x = self._on_sparse(layer, norm, x, covariates)
+            else:
+                x = self.dropout(torch.relu(norm(layer(x, covariates))))
         return x
+
+    def _on_sparse(self, layer: Any, norm: Any, x: Tensor, covariates: Covariates) -> Tensor:
+        """One layer in training, as one operation."""
+        units, mean, variance = hidden_layer(
+            x,
+            layer.linear.weight,
+            layer.linear.bias,
+            norm.weight,
+            norm.bias,
+            offset=layer.shift.offset(covariates),
+            eps=BATCH_NORM_EPS,
+            dropout_rate=self.dropout.p if self.dropout.training else 0.0,
+        )
+        norm.follow(mean, variance, len(x))
+        return units

@@ -37,7 +37,7 @@ class Weights(nn.Module):
         weight = torch.empty(n_genes, n_factors).uniform_(-bound, bound)
         if non_negative:
             weight = _inverse_softplus(INITIAL_WEIGHT * torch.rand(n_genes, n_factors) + INITIAL_WEIGHT / 2)
-        self.raw = nn.Parameter(weight)
+        self.raw = nn.Parameter(weight.T.contiguous().T)  # the loadings of a factor side by side
 
     def forward(self) -> Tensor:
         """Loadings (genes, factors)."""

@@ -25,7 +25,7 @@ class ObjectiveOutput:
     loss
         Scalar that is optimised, nats a cell.
     parts
-        Contribution of each term; they add up to ``loss``.
+        Contribution of each term, shape (cells,) or a scalar; their means add up to ``loss``.
     """
 
     loss: Tensor
@@ -62,7 +62,7 @@ class Objective(nn.Module):
         for penalty in per_batch:
             loss = loss + penalty
         parts = {"reconstruction": inputs.reconstruction, **penalties, "library": inputs.kl_library}
-        return ObjectiveOutput(loss, {name: part.detach().mean() for name, part in parts.items()})
+        return ObjectiveOutput(loss, {name: part.detach() for name, part in parts.items()})
 
     def schedule_values(self) -> dict[str, float]:
         """Present value of each term's schedule (beta, capacity)."""

@@ -4,6 +4,7 @@ from distaff.ops.batch_norm import fold_batch_norm
 from distaff.ops.count_likelihood import linear_count_log_likelihood
 from distaff.ops.dip import dip_penalty
 from distaff.ops.divergences import kl_divergence
+from distaff.ops.hidden_layer import hidden_layer
 from distaff.ops.hsic import hsic, hsic_matrix
 from distaff.ops.penalties import batch_capacity_penalty, cell_capacity_penalty
 from distaff.ops.prox import (
@@ -15,7 +16,7 @@ from distaff.ops.prox import (
     soft_threshold,
 )
 from distaff.ops.schedules import Constant, Cosine, Cyclical, Linear, Schedule, Sigmoid
-from distaff.ops.sparse import as_dense, is_sparse, linear_map, map_entries, row_sums
+from distaff.ops.sparse import as_dense, is_sparse, linear_map, log1p, row_sums
 from distaff.ops.sparse_linear import sparse_linear
 from distaff.ops.total_correlation import total_correlation
 
@@ -32,13 +33,14 @@ __all__ = [
     "cell_capacity_penalty",
     "dip_penalty",
     "fold_batch_norm",
+    "hidden_layer",
     "hsic",
     "hsic_matrix",
     "is_sparse",
     "kl_divergence",
     "linear_count_log_likelihood",
     "linear_map",
-    "map_entries",
+    "log1p",
     "prox_group_metric",
     "prox_l1_group",
     "prox_l1_group_metric",

@@ -10,20 +10,19 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from distaff.ops._count_likelihood_inputs import Family, Inputs
-from distaff.ops._csr import CSR
-from distaff.ops._nb_kernels import EPS, nb_rows
-from distaff.ops._poisson_kernels import poisson_rows
-from distaff.ops._row_kernels import CHUNK, additive_exp, softmax_exp
-from distaff.ops._zinb_kernels import zinb_rows
+from distaff.ops.csr import CSR
+from distaff.ops.kernels.nb import EPS, nb_rows
+from distaff.ops.kernels.poisson import poisson_rows
+from distaff.ops.kernels.rows import CHUNK, add_columns, additive_exp, softmax_exp
+from distaff.ops.kernels.zinb import zinb_rows
+from distaff.ops.sparse_affine import SparseAffine, few_nonzeros
 
-__all__ = ["Fixed", "block_log_likelihood"]
+__all__ = ["Blocks", "Fixed", "block_log_likelihood"]
 
 BLOCK_BYTES = 512 * 1024  # of one buffer of cells x genes: half of a common second-level cache
 FACTOR_ROWS, MOST_ROWS = 2, 128  # cells of a block for each factor of a decoder
 FLUSH_CELLS = 64  # whose derivatives by theta are added up in float32
-
-
-Buffers = tuple[Tensor, Tensor | None, Tensor | None]  # logits, slope of additive rates, dropout logits
+NO_THETA = np.empty((0, 0), np.float32)
 
 
 class Fixed(NamedTuple):
@@ -40,110 +39,127 @@ def block_log_likelihood(inputs: Inputs, fixed: Fixed) -> Tensor:
     """Log-likelihood (cells,) in nats; gradients are computed along with it only where they are wanted."""
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs):
         return _CountLikelihood.apply(fixed, *inputs)
-    return _Blocks(inputs, fixed).run(None)
+    return torch.from_numpy(Blocks(inputs, fixed).run(None))
 
 
 class _CountLikelihood(torch.autograd.Function):
     """Gradients are made in the forward pass, while a block is in the cache, for equal weights of all cells.
 
-    The loss is nearly always a mean over cells: then they only need to be scaled. Else they are made anew.
+    The loss is nearly always minus the mean over cells: then they are what is asked for. With another weight
+    they only need to be scaled; with unequal weights they are made anew.
     """
 
     @staticmethod
     def forward(ctx: Any, fixed: Fixed, *tensors: Any) -> Tensor:
-        inputs = Inputs(*(None if t is None else t.detach() for t in tensors))  # type: ignore[arg-type]
-        blocks = _Blocks(inputs, fixed)
-        value = blocks.run(torch.ones(len(inputs.features)))
+        inputs = Inputs(*tensors)
+        blocks = Blocks(inputs, fixed)
+        ctx.weight = -np.float32(1.0) / np.float32(blocks.n_cells)
+        value = blocks.run(np.full(blocks.n_cells, ctx.weight, np.float32))
         ctx.save_for_backward(*inputs)
         ctx.fixed, ctx.gradients = fixed, blocks.gradients()
-        return value
+        return torch.from_numpy(value)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, weights: Tensor) -> tuple[Tensor | None, ...]:
-        wanted = ctx.needs_input_grad[1:]
-        if len(weights) and (weights.stride(0) == 0 or bool((weights == weights[0]).all())):
-            weight, gradients = float(weights[0]), ctx.gradients
-            scaled = (
-                weight * g if want and g is not None else None
-                for g, want in zip(gradients, wanted, strict=True)
-            )
-            return None, *scaled
-        blocks = _Blocks(Inputs(*ctx.saved_tensors), ctx.fixed)
-        blocks.run(weights.contiguous())
-        return None, *(g if want else None for g, want in zip(blocks.gradients(), wanted, strict=True))
+        wanted, w = ctx.needs_input_grad[1:], weights.contiguous().numpy()
+        gradients = ctx.gradients
+        if w.size and (w == w[0]).all():
+            factor = float(w[0] / ctx.weight)
+            if factor != 1.0:
+                gradients = [None if g is None else factor * g for g in gradients]
+        else:
+            blocks = Blocks(Inputs(*ctx.saved_tensors), ctx.fixed)
+            blocks.run(w)
+            gradients = blocks.gradients()
+        return None, *(g if want else None for g, want in zip(gradients, wanted, strict=True))
 
 
 class _Linear:
-    """``features @ weight' + bias`` by blocks, and its gradients."""
+    """``features @ weight' + bias`` by blocks, and its gradients; weights lie as (features, genes)."""
 
     def __init__(self, features: Tensor, weight: Tensor, bias: Tensor | None) -> None:
-        self.features, self.weight, self.bias = features.contiguous(), weight.contiguous(), bias
-        self.d_features = torch.empty_like(self.features)
-        self.d_weight = torch.zeros_like(self.weight)
-        self.d_bias = (
-            None if bias is None else torch.zeros(len(weight), dtype=torch.float64)
-        )  # many small terms
+        self.features, self.weight = features.detach().contiguous(), weight.detach().t().contiguous()
+        self.bias = None if bias is None else bias.detach()
+        self.d_features, self.d_weight = torch.empty_like(self.features), torch.zeros_like(self.weight)
+        self.d_bias = None if bias is None else np.zeros(len(weight))  # many small terms
 
     def forward(self, cells: slice, out: Tensor) -> None:
         if self.bias is None:
-            torch.mm(self.features[cells], self.weight.t(), out=out)
+            torch.mm(self.features[cells], self.weight, out=out)
         else:
-            torch.addmm(self.bias, self.features[cells], self.weight.t(), out=out)
+            torch.addmm(self.bias, self.features[cells], self.weight, out=out)
 
     def backward(self, cells: slice, gradient: Tensor) -> None:
-        torch.mm(gradient, self.weight, out=self.d_features[cells])
-        self.d_weight.addmm_(gradient.t(), self.features[cells])
+        torch.mm(gradient, self.weight.t(), out=self.d_features[cells])
+        self.d_weight.addmm_(self.features[cells].t(), gradient)
         if self.d_bias is not None:
-            self.d_bias += gradient.sum(dim=0)
+            add_columns(gradient.numpy(), self.d_bias)
 
     def gradients(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        return self.d_features, self.d_weight, None if self.d_bias is None else self.d_bias.float()
+        d_bias = None if self.d_bias is None else torch.from_numpy(self.d_bias.astype(np.float32))
+        return self.d_features, self.d_weight.t(), d_bias
 
 
-class _Blocks:
-    """One pass over the cells; a block's logits, terms and derivatives share one buffer."""
+def _affine(features: Tensor, weight: Tensor, bias: Tensor | None) -> _Linear | SparseAffine:
+    pattern = few_nonzeros(weight.t()) if weight.t().is_contiguous() else None
+    if pattern is None:
+        return _Linear(features, weight, bias)
+    return SparseAffine(features, weight, bias, pattern, everywhere=True)
 
-    def __init__(self, inputs: Inputs, fixed: Fixed) -> None:
-        self.inputs, self.fixed = inputs, fixed
+
+class Blocks:
+    """One pass over the cells; a block's logits, terms and derivatives share one buffer.
+
+    Parameters
+    ----------
+    inputs
+        What has a gradient, float32 on the CPU.
+    fixed
+        What has none.
+    scale
+        Linear map to the logits where it is not to be built from the inputs.
+    """
+
+    def __init__(self, inputs: Inputs, fixed: Fixed, scale: SparseAffine | None = None) -> None:
+        self.fixed = fixed
         self.n_cells, n_genes = len(inputs.features), len(inputs.weight)
         self.n_rows = _rows(self.n_cells, n_genes, inputs.features.shape[1])
-        self.scale = _Linear(inputs.features, inputs.weight, inputs.bias)
-        self.logits, self.slope, self.logit = torch.empty(self.n_rows, n_genes), None, None
-        if fixed.floor is not None:
-            self.slope = torch.empty_like(self.logits)
+        self.scale = scale or _affine(inputs.features, inputs.weight, inputs.bias)
+        self.table = None if inputs.table is None else inputs.table.detach().contiguous()
+        self.d_table = None if self.table is None else torch.zeros_like(self.table)
         self.dropout = None
         if inputs.dropout_weight is not None:
             self.dropout = _Linear(inputs.features, inputs.dropout_weight, inputs.dropout_bias)
-            self.logit = torch.empty_like(self.logits)
-        n = int(np.diff(fixed.counts.indptr).max(initial=0))
-        self.by_mean, self.work = np.empty(n_genes, np.float32), np.empty((7, n), np.float32)
-        self.large = np.empty((3, n)), np.empty(n, np.int32)
-        self.log_size = inputs.log_size.reshape(-1).contiguous().numpy()
+        # logits, slope of additive rates, dropout logits
+        needed = True, fixed.floor is not None, self.dropout is not None
+        self.buffers = [torch.empty(self.n_rows, n_genes) if need else None for need in needed]
+        most = int(np.diff(fixed.counts.indptr).max(initial=0))
+        self.scratch = np.empty(n_genes, np.float32), np.empty((7, most), np.float32)
+        self.large = np.empty((3, most)), np.empty(most, np.int32)
+        self.log_size = inputs.log_size.detach().reshape(-1).contiguous().numpy()
         self.value, self.d_size = np.empty(self.n_cells, np.float32), np.zeros(self.n_cells, np.float32)
-        self.d_table = None if inputs.table is None else torch.zeros_like(inputs.table)
-        theta = np.empty((0, 0), np.float32) if inputs.theta is None else inputs.theta.contiguous().numpy()
-        self.theta = theta, 1.0 / (theta + np.float32(EPS)), fixed.codes
+        theta = NO_THETA if inputs.theta is None else inputs.theta.detach().contiguous().numpy()
+        self.theta = theta, np.float32(1.0) / (theta + np.float32(EPS)), fixed.codes
         self.d_theta, self.part_of_d_theta = np.zeros(theta.shape), np.zeros(theta.shape, np.float32)
 
-    def run(self, weights: Tensor | None) -> Tensor:
+    def run(self, weights: np.ndarray | None) -> np.ndarray:
         """Log-likelihood (cells,); the gradients of its sum with ``weights`` unless these are None."""
-        cell_weights = self.d_size if weights is None else weights.numpy()
         flushed = 0
         for start in range(0, self.n_cells, self.n_rows):
             cells = slice(start, min(start + self.n_rows, self.n_cells))
             n = cells.stop - start
-            slope, logit = (None if b is None else b[:n] for b in (self.slope, self.logit))
-            buffers = self.logits[:n], slope, logit
-            self._terms(cells, buffers, cell_weights, weights is not None)
+            logits, slope, logit = (b if b is None or len(b) == n else b[:n] for b in self.buffers)
+            assert logits is not None  # for the type checker
+            self._terms(cells, logits, slope, logit, weights)
             if weights is None:
                 continue
-            self._backward(cells, *buffers)
+            self._backward(cells, logits, slope, logit)
             if cells.stop - flushed >= FLUSH_CELLS or cells.stop == self.n_cells:
                 self.d_theta += self.part_of_d_theta
                 self.part_of_d_theta[:] = 0.0
                 flushed = cells.stop
-        return torch.from_numpy(self.value)
+        return self.value
 
     def _exponentials(self, cells: slice, logits: Tensor, slope: Tensor | None) -> np.ndarray:
         """Fill ``logits`` with their exponentials, up to a factor for each cell; their sums (cells,)."""
@@ -152,21 +168,27 @@ class _Blocks:
         if self.fixed.floor is None or slope is None:
             softmax_exp(logits.numpy(), total)
             return total
-        if self.fixed.design is None or self.inputs.table is None:
+        if self.fixed.design is None or self.table is None:
             slope.zero_()
         else:
-            torch.mm(self.fixed.design[cells], self.inputs.table, out=slope)
+            torch.mm(self.fixed.design[cells], self.table, out=slope)
         additive_exp(logits.numpy(), slope.numpy(), self.fixed.floor, total)
         return total
 
-    def _terms(self, cells: slice, buffers: Buffers, weights: np.ndarray, wanted: bool) -> None:  # noqa: FBT001
+    def _terms(
+        self,
+        cells: slice,
+        logits: Tensor,
+        slope: Tensor | None,
+        logit: Tensor | None,
+        weights: np.ndarray | None,
+    ) -> None:
         """Run the family's kernel, which turns the buffers into derivatives."""
-        logits, slope, logit = buffers
-        counts = self.fixed.counts
+        counts, wanted = self.fixed.counts, weights is not None
         total = self._exponentials(cells, logits, slope)
         rows = counts.indptr[cells.start : cells.stop + 1], counts.indices, counts.values
         head = logits.numpy(), total, *rows, self.log_size[cells]
-        weight = weights[cells], wanted, self.by_mean, self.work
+        weight = (self.d_size if weights is None else weights)[cells], wanted, *self.scratch
         out = self.value[cells], self.d_size[cells]
         if self.fixed.family == "poisson":
             poisson_rows(*head, *weight, *out)
@@ -195,7 +217,7 @@ class _Blocks:
         if self.dropout is not None:
             from_dropout, d_dropout, d_dropout_bias = self.dropout.gradients()
             d_features = d_features + from_dropout
-        d_theta = None if self.inputs.theta is None else torch.from_numpy(self.d_theta.astype(np.float32))
+        d_theta = None if self.theta[0] is NO_THETA else torch.from_numpy(self.d_theta.astype(np.float32))
         d_size = torch.from_numpy(self.d_size[:, None])
         return Inputs(d_features, d_weight, d_bias, d_size, d_theta, d_dropout, d_dropout_bias, self.d_table)
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from distaff.ops.kernels.fold import fold, fold_back
+
 __all__ = ["fold_batch_norm"]
+
+MOST_FEATURES = 32  # above, torch's matrix products are faster
 
 
 def fold_batch_norm(
@@ -43,7 +48,43 @@ def fold_batch_norm(
     >>> (x @ w.T + b).squeeze(1), variance
     (tensor([-1.,  1.]), tensor([9.]))
     """
+    few = x.shape[1] <= MOST_FEATURES
+    if few and all(t.device.type == "cpu" and t.dtype is torch.float32 for t in (x, weight, gain, shift)):
+        return _FoldFewFeatures.apply(x, weight, gain, shift, eps)
     return _FoldBatchNorm.apply(x, weight, gain, shift, eps)
+
+
+class _FoldFewFeatures(torch.autograd.Function):
+    """The same by compiled loops, on weights (features, outputs): of few features torch's calls cost more."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, gain: Tensor, shift: Tensor, eps: float
+    ) -> tuple[Tensor, ...]:
+        x, by_feature = x.detach().contiguous().numpy(), weight.detach().t().contiguous().numpy()
+        gain, shift = gain.detach().contiguous().numpy(), shift.detach().contiguous().numpy()
+        n_features, n_out = by_feature.shape
+        mean_x, centred = np.empty(n_features, np.float32), np.empty((n_features, len(x)), np.float32)
+        by_covariance, out = np.empty_like(by_feature), np.empty_like(by_feature)
+        mean, variance, bias = (np.empty(n_out, np.float32) for _ in range(3))
+        fold(x, by_feature, gain, shift, eps, mean_x, centred, by_covariance, mean, variance, out, bias)
+        ctx.kept = by_feature, gain, eps, mean_x, centred, by_covariance, mean, variance
+        moments = torch.from_numpy(mean), torch.from_numpy(variance)
+        ctx.mark_non_differentiable(*moments)
+        return torch.from_numpy(out).t(), torch.from_numpy(bias), *moments
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, d_weight: Tensor, d_bias: Tensor, *_: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
+        by_feature, gain, _, _, centred, *_ = ctx.kept
+        d_x = np.empty(centred.shape[::-1], np.float32)
+        d_in, d_gain = np.empty_like(by_feature), np.empty_like(gain)
+        fold_back(
+            d_weight.t().contiguous().numpy(), d_bias.contiguous().numpy(), *ctx.kept, d_x, d_in, d_gain
+        )
+        return torch.from_numpy(d_x), torch.from_numpy(d_in).t(), torch.from_numpy(d_gain), d_bias, None
 
 
 class _FoldBatchNorm(torch.autograd.Function):

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distaff.ops._count_likelihood_blocks import Fixed, block_log_likelihood
+from distaff.ops._count_likelihood_blocks import Blocks, Fixed, block_log_likelihood
 from distaff.ops._count_likelihood_inputs import Family, Inputs, checked
 from distaff.ops._count_likelihood_reference import reference_log_likelihood
-from distaff.ops._csr import csr_arrays, is_csr32, without_zeros
+from distaff.ops.csr import csr_arrays, is_csr32, without_zeros
 
-__all__ = ["linear_count_log_likelihood"]
+__all__ = ["Blocks", "Fixed", "Inputs", "linear_count_log_likelihood"]
 
 
 def linear_count_log_likelihood(

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from distaff._checks import check_number, error
+from distaff.ops.kernels.prox import prox_rows
 
 __all__ = [
     "adam_metric",
@@ -216,6 +217,7 @@ def proximal_step(
     group: float | Tensor,
     lr: float,
     second_moment: Tensor | None = None,
+    bias_correction: float = 1.0,
     eps: float = 1e-8,
 ) -> None:
     r"""Apply the penalties to weights, in place, right after an optimiser's step on the smooth loss.
@@ -231,9 +233,10 @@ def proximal_step(
     lr
         Learning rate of the step just taken.
     second_moment
-        Adam's second moment of ``weight`` with the bias corrected, for the metric of Adam's step. None for
-        the Euclidean metric, with thresholds ``lr`` times the weights: right after plain gradient descent;
+        Adam's second moment of ``weight``, for the metric of Adam's step. None for the Euclidean metric, with thresholds ``lr`` times the weights: right after plain gradient descent;
         after Adam it is what :cite:t:`Rybakov20` do, and where it stops depends on Adam's scaling.
+    bias_correction
+        What the second moment is to be divided by: ``1 - beta2**step``, or 1 where that was done.
     eps
         Adam's term in the denominator; unused without ``second_moment``.
 
@@ -253,8 +256,26 @@ def proximal_step(
     if second_moment is None:
         check_number("lr", lr, above=0)
         weight.copy_(prox_l1_group(weight, lr * l1, lr * group))
+    elif _has_loops(weight, second_moment):
+        _check_matrix(weight)
+        check_number("lr", lr, above=0)
+        check_number("eps", eps, above=0)
+        by_factor = (_by_factor(torch.as_tensor(l1), weight), torch.as_tensor(group).expand(weight.shape[1]))
+        penalties = (t.float().contiguous().numpy() for t in by_factor)
+        arrays = weight.detach().t().numpy(), second_moment.t().numpy()
+        prox_rows(*arrays, *penalties, bias_correction, eps, lr)
     else:
-        weight.copy_(prox_l1_group_metric(weight, adam_metric(second_moment, lr, eps), l1, group))
+        metric = adam_metric(second_moment / bias_correction, lr, eps)
+        weight.copy_(prox_l1_group_metric(weight, metric, l1, group))
+
+
+def _has_loops(*matrices: Tensor) -> bool:
+    """Whether compiled loops can work on matrices where they are, each factor's weights side by side."""
+    return all(m.device.type == "cpu" and m.dtype is torch.float32 and m.T.is_contiguous() for m in matrices)
+
+
+def _by_factor(values: Tensor, like: Tensor) -> Tensor:
+    return values.expand(like.shape).T
 
 
 def _check_matrix(weight: Tensor) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
+from distaff.ops.csr import is_csr32
+from distaff.ops.kernels.vectors import log1p_values
 from distaff.ops.sparse_linear import sparse_linear
 
-__all__ = ["as_dense", "is_sparse", "linear_map", "map_entries", "row_sums"]
+__all__ = ["as_dense", "is_sparse", "linear_map", "log1p", "row_sums"]
 
 
 def is_sparse(x: Tensor) -> bool:
@@ -22,12 +22,18 @@ def as_dense(x: Tensor) -> Tensor:
     return x.to_dense() if is_sparse(x) else x
 
 
-def map_entries(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Apply a function that leaves 0 alone to each entry."""
+def log1p(x: Tensor) -> Tensor:
+    """``log(1 + x)`` of each entry; a sparse ``x`` has no gradient."""
     if not is_sparse(x):
-        return function(x)
+        return torch.log1p(x)
+    values = x.values()
+    if is_csr32(x):
+        values = torch.empty_like(values)
+        log1p_values(x.values().numpy(), values.numpy())
+    else:
+        values = torch.log1p(values)
     return torch.sparse_csr_tensor(
-        x.crow_indices(), x.col_indices(), function(x.values()), size=x.shape, check_invariants=False
+        x.crow_indices(), x.col_indices(), values, size=x.shape, check_invariants=False
     )
 
 

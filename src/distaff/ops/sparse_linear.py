@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from distaff._checks import error
-from distaff.ops._csr import CSR, csr_arrays, is_csr32
-from distaff.ops._sparse_linear_kernels import gather_rows, transpose
+from distaff.ops.csr import CSR, csr_arrays, is_csr32, transposed
+from distaff.ops.kernels.sparse_rows import gather_rows
 
-__all__ = ["sparse_linear"]
+__all__ = ["gene_gradient", "sparse_linear"]
 
 
 def sparse_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -73,13 +73,12 @@ class _SparseLinear(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor | None, Tensor | None]:
         d_weight = None
         if ctx.needs_input_grad[1]:
-            by_gene = torch.empty(ctx.n_genes, gradient.shape[1])
-            gather_rows(*_transposed(ctx.x, ctx.n_genes), gradient.contiguous().numpy(), by_gene.numpy())
-            d_weight = by_gene.t()
+            d_weight = gene_gradient(ctx.x, gradient.contiguous().numpy(), ctx.n_genes)
         return None, d_weight, gradient.sum(dim=0) if ctx.needs_input_grad[2] else None
 
 
-def _transposed(x: CSR, n_columns: int) -> CSR:
-    out = CSR(np.empty(n_columns + 1, np.int64), np.empty_like(x.indices), np.empty_like(x.values))
-    transpose(*x, *out)
-    return out
+def gene_gradient(x: CSR, gradient: np.ndarray, n_genes: int) -> Tensor:
+    """Gradient of the weight (out, genes) from that of the output (cells, out), by genes."""
+    by_gene = torch.empty(n_genes, gradient.shape[1])
+    gather_rows(*transposed(x, n_genes), gradient, by_gene.numpy())
+    return by_gene.t()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,11 +19,12 @@ from distaff.train.phases import LearningRatePhases
 from distaff.train.proximal import apply_proximal_steps
 
 if TYPE_CHECKING:
-    from distaff.module.factor_module import MinibatchLoss
+    from distaff.module.minibatch import MinibatchLoss
 
 __all__ = ["DivergenceError", "FactorTrainingPlan"]
 
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016
+MOST_PENDING = 4096  # cells whose terms are kept before they are added up
 
 
 class DivergenceError(RuntimeError):
@@ -68,6 +69,8 @@ class FactorTrainingPlan(TrainingPlan):
         self.phases = phases
         self.automatic_optimization = not chunks
         self.sums: dict[str, dict[str, Tensor]] = {"train": {}, "validation": {}}
+        self.pending: dict[str, list[MinibatchLoss]] = {"train": [], "validation": []}
+        self.n_pending = {"train": 0, "validation": 0}
         self.n_cells = {"train": 0, "validation": 0}
         self.dimension_curves: dict[str, list[Tensor]] = defaultdict(list)
 
@@ -85,10 +88,16 @@ class FactorTrainingPlan(TrainingPlan):
         """One optimiser step a minibatch, without the trainer's work in between."""
         optimiser = self.optimizers(use_pl_optimizer=False)
         progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        whole_step = self.module.whole_step(optimiser)
         for minibatch in chunk:
-            optimiser.zero_grad()
-            self._step(on_device(minibatch, self.device), "train").backward()
-            optimiser.step()
+            batch = on_device(minibatch, self.device)
+            found = None if whole_step is None else whole_step(batch)
+            if found is None:
+                optimiser.zero_grad()
+                self._step(batch, "train").backward()
+                optimiser.step()
+            else:
+                self._accumulate(found, "train")
             self._after_step(optimiser)
             progress.increment_ready()
             progress.increment_completed()
@@ -115,27 +124,43 @@ class FactorTrainingPlan(TrainingPlan):
 
     # --- metrics ---------------------------------------------------------------------------------
 
-    @torch.no_grad()
     def _accumulate(self, found: MinibatchLoss, mode: str) -> None:
-        """Add a minibatch to the epoch's sums, on the device: nothing waits for it."""
+        """Keep the terms of a minibatch; they are added up many at a time, and nothing waits for them."""
         n = len(found.reconstruction)
-        dtype = torch.float32 if self.device.type == "mps" else torch.float64  # MPS has no float64
-        sums = {
-            "loss": found.loss.detach() * n,
-            "reconstruction_loss": found.reconstruction.sum(dtype=dtype),
-            "kl_local": found.kl.sum(dtype=dtype) + found.kl_library.sum(dtype=dtype),
-            "kl_per_dimension": found.kl.sum(0, dtype=dtype),
-            "location_sum": found.location.sum(0, dtype=dtype),
-            "location_squares": found.location.square().sum(0, dtype=dtype),
-            **{f"loss_{name}": part * n for name, part in found.parts.items()},
-        }
-        total = self.sums[mode]
-        for name, value in sums.items():
-            if name in total:
-                total[name] += value
-            else:
-                total[name] = value.to(dtype, copy=True)
+        self.pending[mode].append(found.detached())
         self.n_cells[mode] += n
+        self.n_pending[mode] += n
+        if self.n_pending[mode] >= MOST_PENDING:
+            self._add_up(mode)
+
+    @torch.no_grad()
+    def _add_up(self, mode: str) -> None:
+        """Add what was kept to the epoch's sums, on the device."""
+        pending, self.pending[mode], self.n_pending[mode] = self.pending[mode], [], 0
+        if not pending:
+            return
+        dtype = torch.float32 if self.device.type == "mps" else torch.float64  # MPS has no float64
+
+        def total(of: Callable[[MinibatchLoss], Tensor]) -> Tensor:
+            """Sum over cells; a scalar counts for all cells of its minibatch."""
+            terms = [of(found) for found in pending]
+            if terms[0].ndim:
+                return torch.cat(terms).sum(0, dtype=dtype)
+            sizes = torch.tensor([len(found.reconstruction) for found in pending], device=terms[0].device)
+            return (torch.stack(terms) * sizes).sum(dtype=dtype)
+
+        kl_per_dimension = total(lambda found: found.kl)
+        sums = {
+            "loss": total(lambda found: found.loss),
+            "reconstruction_loss": total(lambda found: found.reconstruction),
+            "kl_local": kl_per_dimension.sum() + total(lambda found: found.kl_library),
+            "kl_per_dimension": kl_per_dimension,
+            "location_sum": total(lambda found: found.location),
+            "location_squares": total(lambda found: found.location.square()),
+            **{f"loss_{name}": total(lambda found, name=name: found.parts[name]) for name in pending[0].parts},
+        }
+        known = self.sums[mode]
+        self.sums[mode] = {name: known[name] + value if known else value for name, value in sums.items()}
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch, and move on to the next learning rate where the trainer does not."""
@@ -150,6 +175,7 @@ class FactorTrainingPlan(TrainingPlan):
     def _log_epoch(self, mode: str) -> None:
         if not self.n_cells[mode]:
             return
+        self._add_up(mode)
         means = {name: total / self.n_cells[mode] for name, total in self.sums[mode].items()}
         self.sums[mode], self.n_cells[mode] = {}, 0
         variance = means.pop("location_squares") - means.pop("location_sum").square()

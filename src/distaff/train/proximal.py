@@ -33,14 +33,14 @@ def apply_proximal_steps(decoder: Any, optimiser: torch.optim.Optimizer) -> None
             l1=target.l1,
             group=target.group,
             lr=group["lr"],
-            second_moment=_second_moment(optimiser, target.weight, group) if target.in_metric else None,
+            second_moment=optimiser.state[target.weight]["exp_avg_sq"] if target.in_metric else None,
+            bias_correction=_bias_correction(optimiser, target.weight, group) if target.in_metric else 1.0,
             eps=group["eps"],
         )
 
 
-def _second_moment(
+def _bias_correction(
     optimiser: torch.optim.Optimizer, weight: torch.Tensor, group: dict[str, Any]
-) -> torch.Tensor:
-    """Adam's second moment of ``weight`` with the bias corrected."""
-    state = optimiser.state[weight]
-    return state["exp_avg_sq"] / (1.0 - group["betas"][1] ** float(state["step"]))
+) -> float:
+    """What Adam divides the second moment of ``weight`` by."""
+    return 1.0 - group["betas"][1] ** float(optimiser.state[weight]["step"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from distaff.ops._compile import bits, from_bits, helper
+from distaff.ops.kernels.compile import bits, from_bits, helper
 
 __all__ = ["ONE_BITS", "exp32", "expm1_parts", "lgamma_parts", "log1p32", "log32", "log64", "sigmoid_parts"]
 

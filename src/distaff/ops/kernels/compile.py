@@ -28,7 +28,7 @@ FLOAT_OF: dict[Any, Any] = {integer: real for real, integer in INTEGER_OF.items(
 
 def _digest(folder: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("_*.py")):
+    for path in sorted(folder.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from distaff.ops._compile import bits, from_bits, kernel
-from distaff.ops._vector_math import ONE_BITS, exp32, expm1_parts
+from distaff.ops.kernels.compile import bits, from_bits, kernel
+from distaff.ops.kernels.vector_math import ONE_BITS, exp32, expm1_parts
 
-__all__ = ["CHUNK", "additive_exp", "finish", "gather", "scatter", "softmax_exp", "split"]
+__all__ = ["CHUNK", "add_columns", "additive_exp", "finish", "gather", "scatter", "softmax_exp", "split"]
 
 F = np.float32
 CHUNK = 512  # genes whose terms stay in the innermost cache and are added up in float32
@@ -105,3 +105,11 @@ def finish(rates, by_mean, factor, share, weight):
     part, weight = F(weight * factor * share), F(weight)
     for j in range(rates.size):
         rates[j] = weight * by_mean[j] - part * rates[j]
+
+
+@kernel
+def add_columns(terms, total):
+    """Add the sum of each column of ``terms`` (cells, genes) to ``total`` in float64."""
+    for i in range(terms.shape[0]):
+        for j in range(total.size):
+            total[j] += np.float64(terms[i, j])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from distaff.ops._compile import kernel
+from distaff.ops.kernels.compile import kernel
 
 __all__ = ["gather_rows", "transpose"]
 

@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 
-from distaff.ops._compile import kernel
-from distaff.ops._row_kernels import CHUNK, finish, gather, scatter, split
-from distaff.ops._vector_math import lgamma_parts, log64
+from distaff.ops.kernels.compile import kernel
+from distaff.ops.kernels.rows import CHUNK, finish, gather, scatter, split
+from distaff.ops.kernels.vector_math import lgamma_parts, log64
 
 __all__ = ["poisson_rows"]
 

@@ -10,10 +10,10 @@ import math
 
 import numpy as np
 
-from distaff.ops._compile import kernel
-from distaff.ops._nb_kernels import nb_counts, nb_zeros
-from distaff.ops._row_kernels import CHUNK, finish, gather, scatter, split
-from distaff.ops._vector_math import log1p32, sigmoid_parts
+from distaff.ops.kernels.compile import kernel
+from distaff.ops.kernels.nb import nb_counts, nb_zeros
+from distaff.ops.kernels.rows import CHUNK, finish, gather, scatter, split
+from distaff.ops.kernels.vector_math import log1p32, sigmoid_parts
 
 __all__ = ["zinb_rows"]
 

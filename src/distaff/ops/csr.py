@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["CSR", "csr_arrays", "is_csr32", "without_zeros"]
+from distaff.ops.kernels.sparse_rows import transpose
+
+__all__ = ["CSR", "csr_arrays", "is_csr32", "transposed", "without_zeros"]
 
 
 class CSR(NamedTuple):
@@ -40,3 +42,10 @@ def without_zeros(x: CSR) -> CSR:
     kept = x.values != 0
     before = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept, dtype=np.int64)])
     return CSR(before[x.indptr], x.indices[kept], x.values[kept])
+
+
+def transposed(x: CSR, n_columns: int) -> CSR:
+    """Rows of the transposed matrix."""
+    out = CSR(np.empty(n_columns + 1, np.int64), np.empty_like(x.indices), np.empty_like(x.values))
+    transpose(*x, *out)
+    return out

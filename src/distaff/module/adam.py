@@ -1,0 +1,103 @@
+"""Adam's step on arrays, with torch's optimiser as the owner of the state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from distaff.ops.csr import CSR
+from distaff.ops.kernels.adam import adam_at, adam_flat, adam_sparse_rows
+
+__all__ = ["Adam", "Parameter"]
+
+
+class Parameter:
+    """A parameter and its moments, seen as arrays.
+
+    Parameters
+    ----------
+    parameter
+        Parameter of an optimiser.
+    owner
+        What knows the optimiser.
+    transposed
+        See a matrix by its columns.
+    """
+
+    def __init__(self, parameter: nn.Parameter, owner: Adam, *, transposed: bool) -> None:
+        self.parameter, self.owner = parameter, owner
+        state = owner.optimiser.state[parameter]
+        if not state:  # as torch begins
+            state["step"] = torch.zeros(())
+            state["exp_avg"] = torch.zeros_like(parameter)
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
+        tensors = parameter.detach(), state["exp_avg"], state["exp_avg_sq"]
+        self.value, self.first, self.second = (t.t().numpy() if transposed else t.numpy() for t in tensors)
+        self.count = state["step"].numpy()
+
+    def is_contiguous(self) -> bool:
+        """Whether the loops can change it where it is."""
+        return all(array.flags.c_contiguous for array in (self.value, self.first, self.second))
+
+    def step(self, gradient: np.ndarray) -> None:
+        """Take the step for a gradient of the shape of ``value``."""
+        arrays = self.value, gradient, self.first, self.second
+        adam_flat(*(array.reshape(-1) for array in arrays), *self._constants())
+
+    def step_at(self, positions: np.ndarray, gradient: np.ndarray) -> None:
+        """Take the step of the entries that may be other than zero."""
+        arrays = self.value.reshape(-1), gradient, self.first.reshape(-1), self.second.reshape(-1)
+        adam_at(positions, *arrays, *self._constants())
+
+    def step_on_rows(self, columns: CSR, source: np.ndarray) -> None:
+        """Take the step for the gradient ``columns @ source``."""
+        adam_sparse_rows(*columns, source, self.value, self.first, self.second, *self._constants())
+
+    def _constants(self) -> tuple[float, ...]:
+        self.count += 1
+        return self.owner.constants(float(self.count))
+
+
+class Adam:
+    """Steps of the parameters of one optimiser.
+
+    Parameters
+    ----------
+    optimiser
+        Torch's Adam with one group of parameters; its learning rate is read at every step.
+    """
+
+    def __init__(self, optimiser: torch.optim.Optimizer) -> None:
+        self.optimiser = optimiser
+        self.owned: list[Parameter] = []
+        self.known: dict[float, tuple[float, ...]] = {}
+
+    def add(self, parameter: Any, *, transposed: bool = False) -> Parameter:
+        """Take on a parameter."""
+        self.owned.append(Parameter(parameter, self, transposed=transposed))
+        return self.owned[-1]
+
+    def parameters(self) -> set[int]:
+        """Identities of the parameters taken on."""
+        return {id(own.parameter) for own in self.owned}
+
+    def is_contiguous(self) -> bool:
+        """Whether all arrays can be changed where they are."""
+        return all(own.is_contiguous() for own in self.owned)
+
+    def advance(self) -> None:
+        """Begin a step: nothing is known of its constants."""
+        self.known.clear()
+
+    def constants(self, count: float) -> tuple[float, ...]:
+        """Rate over the first bias, betas, eps, weight decay and root of the second bias after ``count`` steps."""
+        if count not in self.known:
+            group = self.optimiser.param_groups[0]
+            beta1, beta2 = group["betas"]
+            rate = float(group["lr"]) / (1.0 - beta1**count)
+            root = (1.0 - beta2**count) ** 0.5
+            self.known[count] = rate, beta1, beta2, group["eps"], group["weight_decay"], root
+        return self.known[count]

@@ -1,0 +1,96 @@
+"""One optimiser step of an encoder with one hidden layer and a normal posterior, written out by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from distaff.module.adam import Adam
+from distaff.nn.layers import BATCH_NORM_EPS
+from distaff.nn.posteriors import VARIANCE_FLOOR
+from distaff.ops.csr import CSR
+from distaff.ops.kernels.hidden import norm_relu, norm_relu_back
+from distaff.ops.kernels.normal import draw_normal, draw_normal_back
+from distaff.ops.kernels.sparse_rows import gather_rows
+
+__all__ = ["EncoderStep"]
+
+
+class EncoderStep:
+    """Forward by :meth:`read` and :meth:`draw`, backward and Adam by :meth:`update`.
+
+    Parameters
+    ----------
+    body
+        MLP with one layer.
+    posterior
+        Normal posterior on its units.
+    adam
+        Takes the steps.
+    """
+
+    def __init__(self, body: Any, posterior: Any, adam: Adam) -> None:
+        layer, self.norm, self.dropout = body.linears[0].linear, body.norms[0], body.dropout
+        self.weight, self.bias = adam.add(layer.weight, transposed=True), adam.add(layer.bias)
+        self.gain, self.shift = adam.add(self.norm.weight), adam.add(self.norm.bias)
+        heads = posterior.mean, posterior.log_variance
+        self.heads = [adam.add(p) for head in heads for p in (head.weight, head.bias)]
+
+    def read(self, rows: CSR, n_cells: int) -> None:
+        """Hidden units of expression (cells, genes), with the moments and the dropout of training."""
+        n_units = len(self.bias.value)
+        self.rate = self.dropout.p if self.dropout.training else 0.0
+        noise = torch.rand(n_cells, n_units) if self.rate > 0 else torch.empty(0, 0)
+        self.normalised = np.empty((n_cells, n_units), np.float32)
+        gather_rows(*rows, self.weight.value, self.normalised)
+        self.normalised += self.bias.value
+        mean, variance, self.inverse = (np.empty(n_units, np.float32) for _ in range(3))
+        self.units = np.empty_like(self.normalised)
+        scaling = self.gain.value, self.shift.value, BATCH_NORM_EPS, noise.numpy(), self.rate
+        norm_relu(self.normalised, *scaling, mean, variance, self.inverse, self.units)
+        self.norm.follow(torch.from_numpy(mean), torch.from_numpy(variance), n_cells)
+
+    def draw(self, prior_loc: np.ndarray, prior_scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Draw from the posterior, and its KL from a normal prior, both (cells, dimensions)."""
+        units = torch.from_numpy(self.units)
+        w_loc, b_loc, w_log, b_log = (torch.from_numpy(own.value) for own in self.heads)
+        loc, scale = torch.addmm(b_loc, units, w_loc.t()), torch.addmm(b_log, units, w_log.t())
+        shape = loc.shape
+        noise = torch.randn(shape).numpy()
+        prior = [np.empty(shape, np.float32) for _ in range(2)]
+        prior[0][:], prior[1][:] = prior_loc, prior_scale
+        self.loc = loc.numpy()
+        self.drawn = [a.reshape(-1) for a in (noise, self.loc, scale.numpy(), *prior)]
+        noise, flat_loc, flat_scale, *prior = self.drawn
+        draw, kl = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        normal = flat_loc, flat_scale, VARIANCE_FLOOR
+        draw_normal(*normal, noise, *prior, draw.reshape(-1), kl.reshape(-1))
+        return draw, kl
+
+    def update(self, columns: CSR, d_draw: np.ndarray, kl_weight: float) -> None:
+        """Step of all parameters; ``columns`` is the transposed expression."""
+        d_units = self._heads_back(d_draw, kl_weight)
+        d_gain, d_shift, d_hidden = (np.empty_like(a) for a in (self.inverse, self.inverse, self.units))
+        kept = self.normalised, self.units, self.gain.value, self.inverse, self.rate
+        norm_relu_back(d_units, *kept, d_gain, d_shift, d_hidden)
+        self.weight.step_on_rows(columns, d_hidden)
+        self.bias.step(d_hidden.sum(axis=0))
+        self.gain.step(d_gain)
+        self.shift.step(d_shift)
+
+    def _heads_back(self, d_draw: np.ndarray, kl_weight: float) -> np.ndarray:
+        """Step of mean and log variance; returns the gradient by the units."""
+        d_loc, d_log = np.empty_like(d_draw), np.empty_like(d_draw)
+        noise, loc, scale, *prior = self.drawn
+        kept = noise, loc, scale, VARIANCE_FLOOR, *prior
+        draw_normal_back(d_draw.reshape(-1), kl_weight, *kept, d_loc.reshape(-1), d_log.reshape(-1))
+        units, by_loc, by_log = (torch.from_numpy(a) for a in (self.units, d_loc, d_log))
+        w_loc, b_loc, w_log, b_log = self.heads
+        d_units = torch.mm(by_loc, torch.from_numpy(w_loc.value))
+        d_units.addmm_(by_log, torch.from_numpy(w_log.value))
+        for weight, bias, gradient in ((w_loc, b_loc, by_loc), (w_log, b_log, by_log)):
+            weight.step(torch.mm(gradient.t(), units).numpy())
+            bias.step(gradient.sum(0).numpy())
+        return d_units.numpy()

@@ -1,0 +1,159 @@
+"""One optimiser step of a linear model written out by hand: its loops alone, without autograd between them.
+
+What it computes is what :meth:`~distaff.module.FactorModule.minibatch_loss`, ``backward`` and Adam do, in
+the same order of random draws; tests hold the two against each other. It serves the model that most users
+train: one hidden layer on sparse counts, a normal latent, a linear decoder, the negative binomial and the
+beta-weighted KL. Everything else goes through autograd.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from scvi import REGISTRY_KEYS
+from torch import Tensor, nn
+
+from distaff.module.adam import Adam
+from distaff.module.decoder_step import DecoderStep
+from distaff.module.encoder_step import EncoderStep
+from distaff.module.minibatch import MinibatchLoss
+from distaff.nn.annotated_decoder import AnnotatedDecoder
+from distaff.nn.dispersions import GeneDispersion
+from distaff.nn.encoders import Log1p, MLPEncoder
+from distaff.nn.libraries import LearnedLibrary, ObservedLibrary
+from distaff.nn.likelihoods import NegativeBinomialLikelihood
+from distaff.nn.linear_decoder import LinearDecoder
+from distaff.nn.links import Identity
+from distaff.nn.posteriors import NormalPosterior
+from distaff.nn.priors import StandardNormalPrior
+from distaff.nn.readouts import LogLinearRate
+from distaff.objectives import BetaKL
+from distaff.ops.batch_norm import MOST_FEATURES
+from distaff.ops.csr import CSR, csr_arrays, is_csr32, transposed
+from distaff.ops.kernels.vectors import log1p_values
+
+__all__ = ["LinearStep"]
+
+
+class LinearStep:
+    """Optimiser steps of a module that :meth:`of` has found to fit.
+
+    Parameters
+    ----------
+    module
+        Module whose parameters are changed in place.
+    optimiser
+        Its Adam, whose state is read and kept.
+    """
+
+    def __init__(self, module: Any, optimiser: torch.optim.Optimizer) -> None:
+        self.module = module
+        self.adam = Adam(optimiser)
+        self.encoder = EncoderStep(module.encoder.body, module.posterior, self.adam)
+        self.library = None
+        if isinstance(module.library, LearnedLibrary):
+            self.library = EncoderStep(module.library.encoder.body, module.library.posterior, self.adam)
+        self.decoder = DecoderStep(module, self.adam)
+
+    @classmethod
+    def of(cls, module: Any, optimiser: torch.optim.Optimizer) -> LinearStep | None:
+        """Return the step of a module, or None where autograd has to do it."""
+        if not _is_linear(module) or type(optimiser) is not torch.optim.Adam:
+            return None
+        step = cls(module, optimiser)
+        in_training = {id(p) for group in optimiser.param_groups for p in group["params"]}
+        return step if in_training == step.adam.parameters() and step.adam.is_contiguous() else None
+
+    def __call__(self, tensors: dict[str, Tensor]) -> MinibatchLoss | None:
+        """Take one step; None, with nothing done, where the counts are not sparse on the CPU."""
+        x = tensors[REGISTRY_KEYS.X_KEY]
+        if not is_csr32(x):
+            return None
+        counts = csr_arrays(x)
+        covariates = self.module._covariates(tensors)
+        (term,) = self.module.objective.terms
+        beta = term.schedule(self.module.objective.step)
+        weight = beta / len(x)
+        rows = CSR(counts.indptr, counts.indices, np.empty_like(counts.values))
+        log1p_values(counts.values, rows.values)
+        n_cells, kl_library = len(x), np.zeros((len(x), 1), np.float32)
+        self.encoder.read(rows, n_cells)
+        if self.library is not None:
+            self.library.read(rows, n_cells)
+        latent = self.encoder.draw(np.float32(0.0), np.float32(1.0))
+        if self.library is None:
+            log_size = torch.segment_reduce(x.values(), "sum", offsets=torch.from_numpy(counts.indptr)).log()
+        else:
+            prior = self.module.library.prior(covariates)
+            log_size, kl_library = self.library.draw(prior.loc.numpy(), prior.scale.numpy())
+            log_size = torch.from_numpy(log_size)
+        z, kl = latent
+        log_likelihood, d_z, d_size = self.decoder.run(counts, torch.from_numpy(z), log_size, covariates)
+        columns = transposed(rows, x.shape[1])
+        self.adam.advance()
+        self.decoder.update()
+        self.encoder.update(columns, d_z, weight)
+        if self.library is not None:
+            self.library.update(columns, d_size, 1.0 / n_cells)
+        return _loss(term.name, -log_likelihood, kl, kl_library[:, 0], beta, self.encoder.loc)
+
+
+def _loss(
+    name: str,
+    reconstruction: np.ndarray,
+    kl: np.ndarray,
+    kl_library: np.ndarray,
+    beta: float,
+    location: np.ndarray,
+) -> MinibatchLoss:
+    r, k, kl_l = (torch.from_numpy(array) for array in (reconstruction, kl, kl_library))
+    weighted = beta * k.sum(dim=1)
+    parts = {"reconstruction": r, name: weighted, "library": kl_l}
+    return MinibatchLoss((r + (weighted + kl_l)).mean(), r, k, kl_l, parts, torch.from_numpy(location))
+
+
+def _is_linear(module: Any) -> bool:
+    """Whether all parts are of the kinds that this step knows."""
+    decoder, library, likelihood = module.decoder, module.library, module.likelihood
+    return (
+        _is_plain(module.encoder, module.posterior)
+        and type(module.prior) is StandardNormalPrior
+        and (
+            type(library) is ObservedLibrary
+            or (type(library) is LearnedLibrary and _is_plain(library.encoder, library.posterior))
+        )
+        and _is_linear_decoder(decoder)
+        and type(likelihood) is NegativeBinomialLikelihood
+        and type(likelihood.dispersion) is GeneDispersion
+        and isinstance(likelihood.link, nn.Softmax)
+        and [type(term) for term in module.objective.terms] == [BetaKL]
+        and not module.frozen
+        and all(p.device.type == "cpu" and p.dtype is torch.float32 for p in module.parameters())
+    )
+
+
+def _is_plain(encoder: Any, posterior: Any) -> bool:
+    """Whether an encoder has one hidden layer on log counts alone, and a normal latent of its own."""
+    return (
+        type(encoder) is MLPEncoder
+        and type(encoder.transform) is Log1p
+        and len(encoder.body.linears) == 1
+        and encoder.body.linears[0].shift.table() is None
+        and type(posterior) is NormalPosterior
+        and type(posterior.link) is Identity
+    )
+
+
+def _is_linear_decoder(decoder: Any) -> bool:
+    if type(decoder) is AnnotatedDecoder:
+        known = len(decoder.terms) == 1
+    else:
+        known = type(decoder) is LinearDecoder and (decoder.norm is None or _n_features(decoder) <= MOST_FEATURES)
+    return known and type(decoder.rate) is LogLinearRate and not decoder.weights.non_negative and not decoder.heads
+
+
+def _n_features(decoder: LinearDecoder) -> int:
+    table = decoder.shift.table()
+    return decoder.weights.raw.shape[1] + (0 if table is None else len(table))

@@ -1,0 +1,1 @@
+"""Compiled loops of the operations: numpy arrays in, numpy arrays filled."""
