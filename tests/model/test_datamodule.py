@@ -63,9 +63,7 @@ def test_goes_on_after_loading(module, tmp_path):
 
 
 def test_what_does_not_fit_is_refused(module, adata):
-    with pytest.raises(
-        ValueError, match="init must be None for a data module, got 'nmf'. Pass init=None."
-    ):
+    with pytest.raises(ValueError, match="init must be None for a data module, got 'nmf'. Pass init=None."):
         ProgramVAE(registry=module.registry)
     with pytest.raises(ValueError, match="use_observed_lib_size must be True for a data module"):
         BetaVAE(registry=module.registry, use_observed_lib_size=False)
