@@ -80,6 +80,17 @@ def test_a_row_longer_than_allowed_is_read(stored, counts, monkeypatch):
     assert np.array_equal(np.concatenate(blocks), counts.toarray())
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int32, np.uint32, np.int64, np.uint64])
+def test_gene_numbers_of_any_type(counts, tmp_path, kind):
+    stored = store(counts, "zarr", tmp_path)
+    numbers = stored.group["indices"][...]
+    del stored.group["indices"]
+    stored.group.create_array("indices", data=numbers.astype(kind))
+    block = DiskRows(stored).read(0, N_CELLS)
+    assert block.indices.dtype == block.indptr.dtype
+    assert (block != counts).nnz == 0
+
+
 def test_chunks_are_counted_in_rows(counts, tmp_path):
     rows = DiskRows(store(counts, "h5 gzip", tmp_path))
     assert rows.chunk_size == pytest.approx(100 * N_CELLS / counts.nnz)

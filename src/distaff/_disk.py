@@ -83,8 +83,11 @@ class DiskRows:
             return np.asarray(self._values[first:last])
         start, stop = int(self.offsets[first]), int(self.offsets[last])
         values, genes = np.asarray(self._values[start:stop]), np.asarray(self._genes[start:stop])
-        indptr = (self.offsets[first : last + 1] - start).astype(genes.dtype, copy=False)
-        return sparse.csr_matrix((values, genes, indptr), shape=(last - first, self.shape[1]))
+        # one type for both, without which scipy copies all of them at each access
+        kind = np.int32 if genes.dtype.itemsize < 4 or genes.dtype == np.int32 else np.int64
+        indptr = (self.offsets[first : last + 1] - start).astype(kind)
+        shape = (last - first, self.shape[1])
+        return sparse.csr_matrix((values, genes.astype(kind, copy=False), indptr), shape=shape)
 
     def pool(self, positions: np.ndarray) -> tuple[Block, np.ndarray]:
         """Read a block that holds the rows at ``positions``, and where each of them is in it.

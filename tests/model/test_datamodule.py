@@ -72,6 +72,8 @@ def test_what_does_not_fit_is_refused(module, adata):
         model.train(1, seed=0, **QUIET)
     with pytest.raises(ValueError, match="train_size and validation_size must be None"):
         model.train(1, datamodule=module, train_size=0.5, seed=0, **QUIET)
+    with pytest.raises(ValueError, match="devices must be 1 for a data module, got 2"):
+        model.train(1, datamodule=module, devices=2, seed=0, **QUIET)
     own = LinearVAE(adata, n_latent=2)
     with pytest.raises(ValueError, match=r"must be built with its registry, got a model of an AnnData"):
         own.train(1, datamodule=module, seed=0, **QUIET)

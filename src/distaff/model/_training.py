@@ -159,6 +159,8 @@ class TrainingMixin:
             data = CellData(self.adata_manager, split, chunk_size=chunk_size)
             steps_per_epoch = split.steps_per_epoch
         else:
+            if not _is_one(devices):
+                raise error("devices must be 1 for a data module", got=repr(devices))
             data = module_data = self._module_data(datamodule, **sizes)
             chunk_size, steps_per_epoch = None, module_data.steps_per_epoch(batch_size)
         if early_stopping and not data.validates:

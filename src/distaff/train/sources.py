@@ -42,7 +42,9 @@ class InMemory:
     block_size = 1
 
     def __init__(self, counts: Any) -> None:
-        self.counts = _canonical(counts.tocsr(), copy=True) if sparse.issparse(counts) else counts
+        if sparse.issparse(counts):
+            counts = _one_index_type(_canonical(counts.tocsr(), copy=True))
+        self.counts = counts
 
     def pool(self, positions: np.ndarray) -> tuple[Block, np.ndarray]:
         """All rows, and the positions themselves."""
@@ -130,6 +132,18 @@ def row_source(counts: Any) -> RowSource:
         fix="Read them into memory.",
         kind=TypeError,
     )
+
+
+def _one_index_type(counts: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Row pointers of the type of the gene numbers: scipy would convert all of either at each access."""
+    if counts.indptr.dtype == counts.indices.dtype:
+        return counts
+    kind = np.int32 if counts.nnz <= np.iinfo(np.int32).max else np.int64
+    alike = sparse.csr_matrix(counts.shape, dtype=counts.dtype)
+    alike.data = counts.data
+    alike.indices, alike.indptr = (a.astype(kind, copy=False) for a in (counts.indices, counts.indptr))
+    alike.has_canonical_format = counts.has_canonical_format
+    return alike
 
 
 def _canonical(counts: sparse.csr_matrix, *, copy: bool) -> sparse.csr_matrix:
