@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
 import anndata
@@ -138,6 +139,32 @@ def test_sweep_with_ray(make_adata, tmp_path, monkeypatch) -> None:
     assert sorted(table["config/model_params/beta"]) == [1.0, 4.0]
     assert np.isfinite(table["elbo_validation"]).all()
     assert table["elbo_validation"].nunique() == 2
+
+
+@pytest.mark.filterwarnings(
+    "ignore:zarr v3 autosharding", "ignore:Consolidated metadata is currently not part"
+)
+def test_page_on_atlases(make_adata, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    full = make_adata(512, 40, covariates=True)
+    full.write_h5ad("atlas.h5ad")
+    blocks = [
+        block.replace("seed=0", "seed=0, max_epochs=2").replace("size = 50_000", "size = 200")
+        for block in python_blocks(DOCS / "atlas.md")
+    ]
+    names: dict = {}
+    *on_disk, collection = blocks
+    assert len(on_disk) == 3
+    for block in on_disk:
+        run(block, names)
+    assert np.isfinite(names["adata"].obsm["X_distaff"]).all()
+    assert (names["stored"].X[:] != full.X).nnz == 0
+    assert names["stored"].obs["_scvi_batch"].tolist() == full.obs["batch"].cat.codes.tolist()
+    pytest.importorskip("annbatch", reason="annbatch is not installed; it needs Python 3.12")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of annbatch and zarr
+        run(collection, names)
+    assert names["latent"].shape == (512, 10)
 
 
 def run(block: str, names: dict) -> object:

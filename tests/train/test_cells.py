@@ -10,6 +10,7 @@ from distaff.model import BetaVAE
 from distaff.train import CellLoader
 from distaff.train.cells import _table, movable
 from distaff.train.data import Chunks
+from distaff.train.sources import row_source
 
 N_CELLS, N_GENES = 700, 12
 
@@ -98,11 +99,19 @@ def test_cells_of_a_file_are_mixed_across_blocks(tmp_path):
     assert len(np.unique(cells_of(first).numpy() // 256)) > 6
 
 
+def test_gene_numbers_and_row_pointers_are_of_one_type():
+    counts = sparse.csr_matrix(np.eye(4, dtype=np.float32))
+    counts.indptr = counts.indptr.astype(np.int64)  # as anndata reads what was written in parts
+    held = row_source(counts).counts
+    assert held.indptr.dtype == held.indices.dtype == np.int32
+    assert np.shares_memory(held.data, counts.data)
+    assert (held != counts).nnz == 0
+    assert counts.indptr.dtype == np.int64
+
+
 def test_columns_on_disk_are_refused(tmp_path):
     anndata.AnnData(sparse.csc_matrix(np.ones((4, 3), dtype=np.float32))).write_h5ad(tmp_path / "c.h5ad")
     adata = anndata.read_h5ad(tmp_path / "c.h5ad", backed="r+")
-    from distaff.train.sources import row_source
-
     with pytest.raises(TypeError, match=r"must be stored cell by cell \(CSR\), got CSC"):
         row_source(adata.X)
     with pytest.raises(TypeError, match="got list"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ from scvi import REGISTRY_KEYS
 from torch import Tensor
 
 from distaff._compat import categories_per_covariate
+from distaff._disk import is_on_disk
 from distaff.model._annotation import Annotation
 from distaff.model._build import COUNT_LIKELIHOODS, DataSpec, ModelConfig, build_module
+from distaff.model._datamodule import DataModuleMixin
 from distaff.model._loadings import LoadingsMixin
 from distaff.model._minified import MinifiedMixin
 from distaff.model._posterior import PosteriorMixin
@@ -24,15 +27,27 @@ from distaff.model._warm_start import set_decoder, target_scores, teach_encoder
 from distaff.nn import CovariateSpec
 from distaff.nn.scheduled import Scheduled
 from distaff.pp.check_counts import check_non_negative
-from distaff.train import CellLoader, Split, draw_seed, isolated_rng, on_device
+from distaff.train import (
+    CellLoader,
+    RowSource,
+    Split,
+    cell_totals,
+    draw_seed,
+    held_rows,
+    isolated_rng,
+    on_device,
+)
 
 __all__ = ["FactorModel"]
 
 # a batch of one cell, or of cells downsampled to one depth, has no variance of its own
 LIBRARY_VARIANCE_FLOOR = 1e-4
+MOST_START_CELLS = 20_000  # of a file that a start is taken from: in memory, several times over
 
 
-class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, QueryMixin, MinifiedMixin):
+class FactorModel(
+    SetupMixin, DataModuleMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, QueryMixin, MinifiedMixin
+):
     """Life cycle of a model, given a choice of parts."""
 
     def _compose(
@@ -54,6 +69,7 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Quer
         ):
             check_non_negative(self.adata, layer=self._setup_arg("layer"))
         self._config = config
+        self._take_module_registry()
         self._annotation_names = [] if annotation is None else annotation.names
         self._terms: list[TermBlock] = []
         if annotation is not None:
@@ -77,7 +93,7 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Quer
             n_genes=stats.n_vars,
             covariates=CovariateSpec(
                 n_batch=stats.n_batch,
-                n_labels=stats.n_labels,
+                n_labels=max(stats.n_labels, 1),  # a data module may know of none
                 n_cats_per_cov=categories_per_covariate(self.registry_),
                 n_continuous=stats.get("n_extra_continuous_covs", 0),
             ),
@@ -95,7 +111,7 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Quer
             return means, variances
         counts = self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)
         batch = np.asarray(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel()
-        log_library = np.log(np.asarray(counts.sum(axis=1), dtype=float).ravel())
+        log_library = np.log(cell_totals(counts).astype(float))
         for b in np.unique(batch):
             own = log_library[batch == b]
             means[b], variances[b] = own.mean(), max(own.var(), LIBRARY_VARIANCE_FLOOR)
@@ -114,19 +130,25 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Quer
         method = self._config.init
         if method is None or self.is_trained_ or self.from_reference_:
             return
-        counts = self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)[split.train]
+        X = self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)
+        if is_on_disk(X) and len(split.train) > MOST_START_CELLS:
+            cells = np.random.permutation(split.train)[:MOST_START_CELLS]  # noqa: NPY002 - within isolated_rng
+            split = replace(split, train=cells)
+        source = held_rows(X, split.train)
+        block, place = source.pool(split.train)
+        counts = block[place]
         batch = np.asarray(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel()[split.train]
         n_factors = self.module.posterior.n_latent
-        X = log_normalise(counts, batch)
+        mask = self._data_spec.annotation_mask(n_factors)
         scores, loadings = factorise(
-            X, n_factors, method=method, seed=self.seed_, mask=self._data_spec.annotation_mask(n_factors)
+            log_normalise(counts, batch), n_factors, method=method, seed=self.seed_, mask=mask
         )
         start = Start(scores, loadings, _gene_means(counts))
         scores = target_scores(start, self.module)
         set_decoder(self.module, start, scores)
-        teach_encoder(self.module, scores, lambda: self._shuffled(split))
+        teach_encoder(self.module, scores, lambda: self._shuffled(split, source))
 
-    def _shuffled(self, split: Split) -> Iterator[tuple[dict[str, Tensor], np.ndarray]]:
+    def _shuffled(self, split: Split, source: RowSource) -> Iterator[tuple[dict[str, Tensor], np.ndarray]]:
         """Minibatches of the training cells in random order, each with the rows that it holds."""
         order = np.random.permutation(len(split.train))  # noqa: NPY002 - within isolated_rng
         loader = CellLoader(
@@ -134,6 +156,7 @@ class FactorModel(SetupMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, Quer
             split.train[order],
             batch_size=split.batch_size,
             drop_last=split.drop_last,
+            source=source,
         )
         for i, tensors in enumerate(loader):
             yield (

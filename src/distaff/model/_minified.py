@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
 from anndata import AnnData
+from scipy import sparse
 from scvi import REGISTRY_KEYS
 from scvi.data.fields import ObsmField
 from scvi.model.base import BaseMinifiedModeModelClass, BaseModelClass
@@ -14,9 +16,11 @@ from scvi.model.utils import get_minified_adata_scrna
 
 from distaff._checks import check_choice, error
 from distaff._compat import ADATA_MINIFY_TYPE, MINIFY_TYPE_SLOT, UUID_SLOT
+from distaff._disk import is_on_disk
 from distaff._keys import MINIFIED
 from distaff.module.minified import pack
 from distaff.nn import LearnedLibrary
+from distaff.train import cell_totals
 
 __all__ = ["MinifiedMixin", "check_minified_alike", "has_no_counts", "minified_fields", "minify_type"]
 
@@ -44,7 +48,8 @@ class MinifiedMixin(BaseMinifiedModeModelClass):
         Raises
         ------
         ValueError
-            If the data are minified already, or the library size is learned: it is not part of what is kept.
+            If the data are minified already, or the library size is learned: it is not part of what is kept;
+            or if counts on disk are to be kept.
         TypeError
             If the posterior is neither normal nor a spike and slab.
 
@@ -61,26 +66,38 @@ class MinifiedMixin(BaseMinifiedModeModelClass):
         """
         check_choice("minified_data_type", minified_data_type, ADATA_MINIFY_TYPE)
         self._check_if_trained(warn=False)
-        self._check_can_be_minified()
         with_counts = minified_data_type == ADATA_MINIFY_TYPE.LATENT_POSTERIOR_WITH_COUNTS
+        self._check_can_be_minified(with_counts=with_counts)
         posterior = self._posterior_parameters()
-        minified = get_minified_adata_scrna(self.adata_manager, keep_count_data=with_counts)
+        if self._is_on_disk():
+            minified = _without_counts(self.adata)
+        else:
+            minified = get_minified_adata_scrna(self.adata_manager, keep_count_data=with_counts)
         del minified.uns[UUID_SLOT]
         minified.uns[MINIFY_TYPE_SLOT] = minified_data_type
         minified.obsm.update(posterior)
         counts = self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)
-        minified.obs[MINIFIED.library] = np.asarray(counts.sum(axis=1)).ravel()
+        minified.obs[MINIFIED.library] = cell_totals(counts)
         BaseModelClass._validate_anndata(self, minified)  # transfers the setup
         manager = self.get_anndata_manager(minified, required=True)
         manager.register_new_fields(minified_fields(type(self), minified))
         self.module.minified_data_type = minified_data_type
         self.adata = minified
 
-    def _check_can_be_minified(self: Any) -> None:
+    def _is_on_disk(self: Any) -> bool:
+        return is_on_disk(self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY))
+
+    def _check_can_be_minified(self: Any, *, with_counts: bool) -> None:
         if self.adata is None:
             raise error("The model must have data to minify", got="none", fix="Load it with adata=...")
         if self.minified_data_type is not None:
             raise error("The data must not be minified to minify them", got=self.minified_data_type)
+        if with_counts and self._is_on_disk():
+            raise error(
+                "Counts must be in memory to be kept",
+                got="counts on disk",
+                fix="Drop them, the default, or read the data into memory.",
+            )
         if isinstance(self.module.library, LearnedLibrary):
             raise error(
                 "The library size must be observed to minify data",
@@ -104,6 +121,13 @@ class MinifiedMixin(BaseMinifiedModeModelClass):
                 got=self.minified_data_type,
                 fix="Load the model with the full data.",
             )
+
+
+def _without_counts(adata: AnnData) -> AnnData:
+    """Copy of data on disk in memory, without their values."""
+    zeros = sparse.csr_matrix(adata.shape, dtype=np.float32)
+    tables = {slot: dict(getattr(adata, slot)) for slot in ("obsm", "varm", "obsp", "varp")}
+    return AnnData(zeros, obs=adata.obs.copy(), var=adata.var.copy(), uns=deepcopy(dict(adata.uns)), **tables)
 
 
 def check_minified_alike(module: Any, adata: AnnData) -> None:

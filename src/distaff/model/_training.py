@@ -15,8 +15,8 @@ from distaff.train import (
     CellData,
     FactorTrainingPlan,
     FactorTrainRunner,
+    ForeignData,
     LearningRatePhases,
-    Split,
     check_processes,
     data_parallel,
     draw_seed,
@@ -67,6 +67,7 @@ class TrainingMixin:
         weight_decay: float = 1e-6,
         eps: float = 0.01,
         seed: int | None = None,
+        datamodule: Any | None = None,
         **trainer_kwargs: Any,
     ) -> None:
         """Train the model; a second call goes on where the first ended.
@@ -108,6 +109,10 @@ class TrainingMixin:
             Seed of all that is random in the run, and of the initial weights of a model that was never
             trained. None takes ``scvi.settings.seed`` or, without it, a fresh one, kept in ``seed_``. The
             global random generators are left as they were.
+        datamodule
+            Data module of scvi-tools that the cells come from (annbatch, a Census in TileDB-SOMA, Lamin),
+            where the model was built with its registry. It shuffles and splits the cells in its own way, and
+            takes minibatches of its own size unless it can be told another.
         **trainer_kwargs
             Further arguments of :class:`scvi.train.Trainer`, such as ``check_val_every_n_epoch=1`` for
             validation curves. A step of the trainer is a chunk of up to 64 minibatches, each with an
@@ -123,8 +128,9 @@ class TrainingMixin:
 
         Notes
         -----
-        Counts stay sparse and are read minibatch by minibatch, from memory or from a backed ``.h5ad`` whose
-        matrix is stored cell by cell; cells of a file are shuffled by blocks.
+        Counts stay sparse and are read minibatch by minibatch, from memory, a backed ``.h5ad`` or a zarr
+        store whose matrix is kept cell by cell; cells on disk are shuffled by blocks, and a start (``init``)
+        is taken from at most 20,000 of them.
 
         Examples
         --------
@@ -136,29 +142,40 @@ class TrainingMixin:
         >>> list(model.history["train_loss"].index)
         [0, 1]
         """
-        if self.adata is None:
-            raise ValueError("The model has no data to train on. Load it with adata=...")
+        if self.adata is None and datamodule is None:
+            raise ValueError(
+                "The model has no data to train on. Load it with adata=..., or pass datamodule=..."
+            )
         self._check_not_minified()
         self._check_trainable()
         phases = None if lr_schedule is None else LearningRatePhases(lr_schedule)
-        n_epochs = number_of_epochs(max_epochs, self.adata.n_obs, phases, most=self._most_epochs)
+        n_cells = self.adata.n_obs if datamodule is None else datamodule.n_obs
+        n_epochs = number_of_epochs(max_epochs, n_cells, phases, most=self._most_epochs)
         if seed is not None:
             check_int("seed", seed, minimum=0)
             self._draw_weights(seed)
         self.seed_ = draw_seed() if seed is None else seed
-        split = split_cells(
-            self.adata.n_obs,
-            batch_size=batch_size,
-            train_size=train_size,
-            validation_size=validation_size,
-            shuffle=shuffle_set_split,
-            seed=self.seed_,
-        )
         n_processes = number_of_processes(accelerator, devices, trainer_kwargs.get("num_nodes", 1))
-        split = replace(split, batch_size=split.batch_size * n_processes)
-        if early_stopping and not len(split.validation):
-            raise error("Early stopping needs validation cells", got="none", fix="Lower train_size.")
         chunk_size = CHUNK_SIZE if n_processes == 1 and not STEPWISE & trainer_kwargs.keys() else None
+        sizes: dict[str, Any] = {
+            "batch_size": batch_size,
+            "train_size": train_size,
+            "validation_size": validation_size,
+            "shuffle": shuffle_set_split,
+        }
+        data: CellData | ForeignData
+        if datamodule is None:
+            split = split_cells(n_cells, **sizes, seed=self.seed_)
+            split = replace(split, batch_size=split.batch_size * n_processes)
+            data = CellData(self.adata_manager, split, chunk_size=chunk_size)
+            steps_per_epoch = split.steps_per_epoch
+        else:
+            if n_processes > 1:
+                raise error("devices must be 1 for a data module", got=repr(devices))
+            data = module_data = self._module_data(datamodule, **sizes)
+            chunk_size, steps_per_epoch = None, module_data.steps_per_epoch(batch_size)
+        if early_stopping and not data.validates:
+            raise error("Early stopping needs validation cells", got="none", fix="Lower train_size.")
         plan = FactorTrainingPlan(
             self.module,
             lr=self._first_rate(lr, phases),
@@ -167,12 +184,13 @@ class TrainingMixin:
             eps=eps,
             chunks=chunk_size is not None,
         )
-        self._settle_schedules(split.steps_per_epoch, n_epochs)
-        options = {"early_stopping": early_stopping, **self._early_stopping_defaults(split), **trainer_kwargs}
+        self._settle_schedules(steps_per_epoch, n_epochs)
+        defaults = self._early_stopping_defaults(steps_per_epoch)
+        options = {"early_stopping": early_stopping, **defaults, **trainer_kwargs}
         runner = FactorTrainRunner(
             self,
             training_plan=plan,
-            data_splitter=CellData(self.adata_manager, split, chunk_size=chunk_size),
+            data_splitter=data,
             max_epochs=n_epochs,
             accelerator=accelerator,
             devices=devices,
@@ -180,7 +198,8 @@ class TrainingMixin:
         )
         check_processes(runner.trainer, seeded=(seed, scvi.settings.seed) != (None, None))
         with isolated_rng(self.seed_):
-            self._take_start(split)
+            if datamodule is None:
+                self._take_start(split)
             self.module.train()  # a model that was loaded or trained before is in evaluation mode
             runner()
 
@@ -189,11 +208,11 @@ class TrainingMixin:
             return phases(0)
         return self._learning_rate if lr is None else lr
 
-    def _early_stopping_defaults(self: Any, split: Split) -> dict[str, Any]:
+    def _early_stopping_defaults(self: Any, steps_per_epoch: int) -> dict[str, Any]:
         """Watch the loss that is optimised, from the epoch on in which its schedules have ended."""
         objective = self.module.objective
         left = max((term.schedule.n_steps or 0) - objective.step for term in objective.terms)
         return {
             "early_stopping_monitor": "validation_loss",
-            "early_stopping_warmup_epochs": ceil(max(0, left) / split.steps_per_epoch),
+            "early_stopping_warmup_epochs": ceil(max(0, left) / steps_per_epoch),
         }

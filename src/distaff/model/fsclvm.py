@@ -26,6 +26,7 @@ from distaff.train import (
     SVIPlan,
     dense_data,
     draw_seed,
+    held_rows,
     isolated_rng,
     number_of_processes,
     split_cells,
@@ -237,9 +238,10 @@ class FSCLVM(SetupMixin, BaseModelClass):
         self.module.n_cells.fill_(len(split.train))
         if not self.is_trained_:
             rows = np.random.permutation(split.train)[:MAX_CELLS]  # noqa: NPY002 - within isolated_rng
-            counts = self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)[rows]
+            X = self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)
+            block, place = held_rows(X, rows).pool(rows)
             batch = np.asarray(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel()[rows]
-            set_start(self.module, counts, batch, self._annotation.mask != 0)
+            set_start(self.module, block[place], batch, self._annotation.mask != 0)
 
     # --- cells -----------------------------------------------------------------------------------------
 

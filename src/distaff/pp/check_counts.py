@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from distaff._checks import error, listing
+from distaff._disk import DiskRows, is_on_disk
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -50,19 +51,18 @@ def check_counts(adata: AnnData, *, layer: str | None = None, allow_non_integer:
     >>> ds.pp.check_counts(anndata.AnnData(np.array([[1.0, 0.0], [2.0, 3.0]])))
     """
     _check_shape(adata)
-    matrix = _matrix(adata, layer)
-    place = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    matrix, place = _matrix(adata, layer), _place(layer)
     scan = _Scan(adata, place, any_real=allow_non_integer)
-    for start, block in _row_blocks(matrix):
+    for start, block in _row_blocks(matrix, place):
         scan.block(start, block)
     scan.finish()
 
 
 def check_non_negative(adata: AnnData, *, layer: str | None = None) -> None:
     """Check that no value is negative and no cell is empty: all that a count likelihood needs."""
-    place = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    place = _place(layer)
     scan = _Scan(adata, place, any_real=True)
-    for start, block in _row_blocks(_matrix(adata, layer)):
+    for start, block in _row_blocks(_matrix(adata, layer), place):
         scan.negative(start, block)
         scan.empty(start, block)
     scan.finish()
@@ -70,9 +70,9 @@ def check_non_negative(adata: AnnData, *, layer: str | None = None) -> None:
 
 def finite_blocks(adata: AnnData, *, layer: str | None = None) -> Iterator[tuple[int, Any]]:
     """First row and values of blocks of rows, CSR or dense, each checked to hold finite numbers."""
-    place = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    place = _place(layer)
     scan = _Scan(adata, place, any_real=True)
-    for start, block in _row_blocks(_matrix(adata, layer)):
+    for start, block in _row_blocks(_matrix(adata, layer), place):
         scan.block(start, block)
         yield start, block
 
@@ -108,15 +108,20 @@ def _matrix(adata: AnnData, layer: str | None) -> Any:
     return adata.layers[layer]
 
 
-def _row_blocks(matrix: Any) -> Iterator[tuple[int, Any]]:
+def _place(layer: str | None) -> str:
+    return "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+
+
+def _row_blocks(matrix: Any, place: str) -> Iterator[tuple[int, Any]]:
     """Blocks of rows as CSR or dense arrays, from memory or from disk, never the whole densified."""
-    if sparse.issparse(matrix):
+    if is_on_disk(matrix):
+        yield from DiskRows(matrix, place=place).blocks()
+    elif sparse.issparse(matrix):
         yield 0, matrix.tocsr()
-        return
-    n_rows = max(1, CHUNK_VALUES // max(1, matrix.shape[1]))
-    for start in range(0, matrix.shape[0], n_rows):
-        block = matrix[start : start + n_rows]
-        yield start, block.tocsr() if sparse.issparse(block) else np.asarray(block)
+    else:
+        n_rows = max(1, CHUNK_VALUES // max(1, matrix.shape[1]))
+        for start in range(0, matrix.shape[0], n_rows):
+            yield start, np.asarray(matrix[start : start + n_rows])
 
 
 class _Scan:
@@ -131,6 +136,7 @@ class _Scan:
         values = block.data if sparse.issparse(block) else block
         if not np.issubdtype(values.dtype, np.number) and values.dtype != bool:
             raise error(f"{self.place} must hold numbers", got=f"dtype {values.dtype}")
+        self.genes(block)
         if np.issubdtype(values.dtype, np.inexact):
             self.refuse(
                 start, block, ~np.isfinite(values), "must be finite", "Remove or impute these values."
@@ -143,6 +149,18 @@ class _Scan:
             fix = f"{RAW_FIX} Pass allow_non_integer=True if the values are meant to be so."
             self.refuse(start, block, values != np.rint(values), "must hold counts (whole numbers)", fix)
         self.empty(start, block)
+
+    def genes(self, block: Any) -> None:
+        """Refuse column numbers that no gene has: whoever takes them on trust reads foreign memory."""
+        if not sparse.issparse(block) or not block.nnz:
+            return
+        lowest, highest = int(block.indices.min()), int(block.indices.max())
+        if lowest < 0 or highest >= block.shape[1]:
+            raise error(
+                f"{self.place} must number its genes from 0 to {block.shape[1] - 1}",
+                got=lowest if lowest < 0 else highest,
+                fix="The file is damaged: write it anew.",
+            )
 
     def negative(self, start: int, block: Any) -> None:
         values = block.data if sparse.issparse(block) else block

@@ -3,11 +3,13 @@
 from distaff.train.cells import CellLoader, on_device
 from distaff.train.data import CellData, dense_data
 from distaff.train.epochs import MOST_EPOCHS, number_of_epochs
+from distaff.train.foreign import CheckedLoader, ForeignData
 from distaff.train.phases import LearningRatePhases
 from distaff.train.plan import DivergenceError, FactorTrainingPlan
 from distaff.train.processes import check_processes, data_parallel, number_of_processes
 from distaff.train.random import draw_seed, isolated_rng, seeded
 from distaff.train.runner import FactorTrainRunner
+from distaff.train.sources import RowSource, cell_totals, held_rows
 from distaff.train.split import Split, split_cells
 from distaff.train.svi import SVIPlan
 
@@ -15,16 +17,21 @@ __all__ = [
     "MOST_EPOCHS",
     "CellData",
     "CellLoader",
+    "CheckedLoader",
     "DivergenceError",
     "FactorTrainRunner",
     "FactorTrainingPlan",
+    "ForeignData",
     "LearningRatePhases",
+    "RowSource",
     "SVIPlan",
     "Split",
+    "cell_totals",
     "check_processes",
     "data_parallel",
     "dense_data",
     "draw_seed",
+    "held_rows",
     "isolated_rng",
     "number_of_epochs",
     "number_of_processes",

@@ -13,14 +13,14 @@ from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 from torch import Tensor
 
+from distaff._disk import Block
 from distaff.ops import Part, as_dense
-from distaff.train.sources import Block, RowSource, row_source
+from distaff.train.sources import RowSource, row_source
 
 __all__ = ["CellLoader", "PartOfMinibatch", "movable", "on_device"]
 
 Minibatch = dict[str, Tensor]
 
-BLOCK = 256  # neighbouring cells of a file that are read together
 POOL = 8192  # cells of a file that are shuffled together
 
 
@@ -44,8 +44,8 @@ class CellLoader:
     """Minibatches of the cells of a registered AnnData.
 
     The counts of a minibatch are a sparse CSR tensor, float32 (cells, genes); everything else is dense, as
-    scvi-tools' own loader gives it. Cells of a backed AnnData are shuffled by blocks: blocks of 256
-    neighbours are read in random order, and the cells of 32 of them mixed.
+    scvi-tools' own loader gives it. Cells on disk are shuffled by blocks: blocks of 256 to 1,024 neighbours
+    (four chunks of the file, within these limits) are read in random order, and the cells of 8,192 mixed.
 
     Parameters
     ----------
@@ -62,6 +62,8 @@ class CellLoader:
     rank, n_processes
         Which of several processes this one is. All draw the same order, and each reads its part of each
         minibatch, which comes as a :class:`PartOfMinibatch`.
+    source
+        Where the counts are taken from; None for the AnnData.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class CellLoader:
         drop_last: bool = False,
         rank: int = 0,
         n_processes: int = 1,
+        source: RowSource | None = None,
     ) -> None:
         self.indices = _positions(indices, manager.adata.n_obs)
         self.batch_size = batch_size
@@ -81,7 +84,7 @@ class CellLoader:
         self.drop_last = drop_last
         self.rank = rank
         self.n_processes = n_processes
-        self.source: RowSource = row_source(manager.get_from_registry(REGISTRY_KEYS.X_KEY))
+        self.source = source or row_source(manager.get_from_registry(REGISTRY_KEYS.X_KEY))
         self.tables: dict[str, Tensor] = {}
         for key in manager.data_registry:
             if key != REGISTRY_KEYS.X_KEY:
@@ -94,34 +97,27 @@ class CellLoader:
         return full + (tail > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[Any]:  # minibatches, or the parts of them that are read here
-        if self.source.on_disk:
-            yield from self._from_pools()
-            return
-        order = self.indices[torch.randperm(len(self.indices)).numpy()] if self.shuffle else self.indices
-        for i in range(len(self)):
-            rows, part = self._own(order[i * self.batch_size : (i + 1) * self.batch_size])
-            yield self._minibatch(rows, self.source.rows(rows), part)
-
-    def _from_pools(self) -> Iterator[Any]:
-        """Minibatches of cells that are read many at a time."""
-        order = _block_shuffled(self.indices) if self.shuffle else self.indices
-        size = max(POOL // self.batch_size, 1) * self.batch_size
         n_left = len(self)
-        for start in range(0, len(order), size):
-            pool = order[start : start + size]
-            mixed = pool[torch.randperm(len(pool)).numpy()] if self.shuffle else pool
-            own = [
-                self._own(mixed[first : first + self.batch_size])
-                for first in range(0, len(pool), self.batch_size)
-            ][:n_left]
-            n_left -= len(own)
+        for pool in self._pools():
+            starts = range(0, len(pool), self.batch_size)
+            own = [self._own(pool[first : first + self.batch_size]) for first in starts][:n_left]
             if not own:
                 return
-            counts = self.source.rows(np.concatenate([rows for rows, _ in own]))
+            n_left -= len(own)
+            block, place = self.source.pool(np.concatenate([rows for rows, _ in own]))
             at = 0
             for rows, part in own:
-                yield self._minibatch(rows, counts[at : at + len(rows)], part)
+                yield self._minibatch(rows, block[place[at : at + len(rows)]], part)
                 at += len(rows)
+
+    def _pools(self) -> list[np.ndarray]:
+        """Positions in the order of this pass, in parts that are read together; all random draws are here."""
+        if not self.source.on_disk:
+            return [self.indices[torch.randperm(len(self.indices)).numpy()] if self.shuffle else self.indices]
+        size = max(POOL // self.batch_size, 1) * self.batch_size
+        order = _block_shuffled(self.indices, self.source.block_size) if self.shuffle else self.indices
+        pools = [order[start : start + size] for start in range(0, len(order), size)]
+        return [pool[torch.randperm(len(pool)).numpy()] for pool in pools] if self.shuffle else pools
 
     def _own(self, rows: np.ndarray) -> tuple[np.ndarray, Part | None]:
         """Rows of a minibatch that this process reads."""
@@ -166,12 +162,12 @@ def _hear_out_torch() -> None:
         to_sparse_tensor(np.zeros((1, 1), dtype=np.float32))
 
 
-def _block_shuffled(indices: np.ndarray) -> np.ndarray:
+def _block_shuffled(indices: np.ndarray, size: int) -> np.ndarray:
     """Sorted positions, in blocks of neighbours whose order is random; a short block comes last."""
     ordered = np.sort(indices)
-    n_full = len(ordered) // BLOCK
-    blocks = ordered[: n_full * BLOCK].reshape(n_full, BLOCK)[torch.randperm(n_full).numpy()]
-    return np.concatenate([blocks.ravel(), ordered[n_full * BLOCK :]])
+    n_full = len(ordered) // size
+    blocks = ordered[: n_full * size].reshape(n_full, size)[torch.randperm(n_full).numpy()]
+    return np.concatenate([blocks.ravel(), ordered[n_full * size :]])
 
 
 def _positions(indices: Sequence[int] | np.ndarray | None, n_cells: int) -> np.ndarray:

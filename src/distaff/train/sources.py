@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
-import h5py
 import numpy as np
-from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
 from distaff._checks import error
+from distaff._disk import Block, DiskRows, is_on_disk
 
-__all__ = ["RowSource", "row_source"]
+__all__ = ["RowSource", "cell_totals", "held_rows", "row_source"]
 
-Block: TypeAlias = "sparse.csr_matrix | np.ndarray"
-
-SPARSEST_RUN = 0.25  # share of the rows of a range from which on the whole range is read
+# Cells that are read together. A chunk of a compressed file is unpacked as a whole for any of its cells, so
+# that blocks are several chunks long; but the more of them there are, the better are cells mixed.
+CHUNKS_A_BLOCK = 4
+SMALLEST_BLOCK = 256
+LARGEST_BLOCK = 1024
 
 
 class RowSource(Protocol):
-    """Counts of which rows can be taken."""
+    """Counts of which rows can be taken; ``block_size`` is how many neighbours are best read together."""
 
     on_disk: bool
+    block_size: int
 
-    def rows(self, positions: np.ndarray) -> Block:
-        """Rows at these positions, in this order."""
+    def pool(self, positions: np.ndarray) -> tuple[Block, np.ndarray]:
+        """Rows at these positions among others, and where each of them is."""
 
 
 class InMemory:
@@ -37,22 +39,20 @@ class InMemory:
     """
 
     on_disk = False
+    block_size = 1
 
     def __init__(self, counts: Any) -> None:
         if sparse.issparse(counts):
-            counts = counts.tocsr()
-            if not counts.has_canonical_format:  # an entry that is stored twice counts twice
-                counts = counts.copy()
-                counts.sum_duplicates()
+            counts = _one_index_type(_canonical(counts.tocsr(), copy=True))
         self.counts = counts
 
-    def rows(self, positions: np.ndarray) -> Block:
-        """Rows at these positions, in this order."""
-        return self.counts[positions]
+    def pool(self, positions: np.ndarray) -> tuple[Block, np.ndarray]:
+        """All rows, and the positions themselves."""
+        return self.counts, positions
 
 
 class OnDisk:
-    """Counts in a file, of which ranges of rows are read.
+    """Counts in a file or store, of which ranges of rows are read.
 
     Parameters
     ----------
@@ -63,22 +63,52 @@ class OnDisk:
     on_disk = True
 
     def __init__(self, counts: Any) -> None:
-        self.counts = counts
+        self.rows = DiskRows(counts)
+        wanted = CHUNKS_A_BLOCK * self.rows.chunk_size
+        self.block_size = int(min(max(wanted, SMALLEST_BLOCK), LARGEST_BLOCK))
 
-    def rows(self, positions: np.ndarray) -> Block:
-        """Rows at these positions, in this order."""
-        if not len(positions):
-            return self.counts[0:0]
-        sorted_rows, place = np.unique(positions, return_inverse=True)
-        first, last = sorted_rows[0], sorted_rows[-1] + 1
-        if len(sorted_rows) >= SPARSEST_RUN * (last - first):
-            block = self.counts[first:last][sorted_rows - first]
-        else:
-            block = self.counts[sorted_rows]
-        block = block[place]
-        if sparse.issparse(block) and not block.has_canonical_format:
-            block.sum_duplicates()
-        return block
+    def pool(self, positions: np.ndarray) -> tuple[Block, np.ndarray]:
+        """Read the rows at these positions, with some neighbours, and say where each of them is."""
+        block, place = self.rows.pool(positions)
+        return (_canonical(block, copy=False) if sparse.issparse(block) else block), place
+
+
+class Held:
+    """Some rows of a file, held in memory.
+
+    Parameters
+    ----------
+    rows
+        Their counts, (rows, genes).
+    positions
+        Which rows they are, in rising order.
+    """
+
+    on_disk = False
+    block_size = 1
+
+    def __init__(self, rows: Block, positions: np.ndarray) -> None:
+        self.rows, self.positions = rows, positions
+
+    def pool(self, positions: np.ndarray) -> tuple[Block, np.ndarray]:
+        """All rows, and where those at ``positions`` are among them."""
+        return self.rows, np.searchsorted(self.positions, positions)
+
+
+def held_rows(counts: Any, positions: np.ndarray) -> RowSource:
+    """Source of these rows, read once if they are on disk."""
+    source = row_source(counts)
+    if not source.on_disk:
+        return source
+    positions = np.unique(positions)
+    block, place = source.pool(positions)
+    return Held(block[place], positions)
+
+
+def cell_totals(counts: Any) -> np.ndarray:
+    """Sum of the counts of each cell, shape (cells,), by blocks where they are on disk."""
+    blocks = (block for _, block in DiskRows(counts).blocks()) if is_on_disk(counts) else [counts]
+    return np.concatenate([np.asarray(block.sum(axis=1)).ravel() for block in blocks])
 
 
 def row_source(counts: Any) -> RowSource:
@@ -89,21 +119,37 @@ def row_source(counts: Any) -> RowSource:
     TypeError
         If a file stores them gene by gene, so that each minibatch would read all of it, or they are of a
         kind that cannot be read row by row.
+    ValueError
+        If their file is closed.
     """
     if sparse.issparse(counts) or isinstance(counts, np.ndarray):
         return InMemory(counts)
-    if isinstance(counts, CSRDataset | h5py.Dataset):
+    if is_on_disk(counts):
         return OnDisk(counts)
-    if isinstance(counts, CSCDataset):
-        raise error(
-            "Counts on disk must be stored cell by cell (CSR)",
-            got="CSC, gene by gene",
-            fix="Write the data with adata.X = adata.X.tocsr(), or read them into memory.",
-            kind=TypeError,
-        )
     raise error(
-        "Counts must be a numpy array, a scipy sparse matrix, or one of these in a backed h5ad",
+        "Counts must be a numpy array or a scipy sparse matrix, in memory, an h5ad file or a zarr store",
         got=type(counts).__name__,
         fix="Read them into memory.",
         kind=TypeError,
     )
+
+
+def _one_index_type(counts: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Row pointers of the type of the gene numbers: scipy would convert all of either at each access."""
+    if counts.indptr.dtype == counts.indices.dtype:
+        return counts
+    kind = np.int32 if counts.nnz <= np.iinfo(np.int32).max else np.int64
+    alike = sparse.csr_matrix(counts.shape, dtype=counts.dtype)
+    alike.data = counts.data
+    alike.indices, alike.indptr = (a.astype(kind, copy=False) for a in (counts.indices, counts.indptr))
+    alike.has_canonical_format = counts.has_canonical_format
+    return alike
+
+
+def _canonical(counts: sparse.csr_matrix, *, copy: bool) -> sparse.csr_matrix:
+    """Add up entries that are stored twice, which would count twice."""
+    if counts.has_canonical_format:
+        return counts
+    counts = counts.copy() if copy else counts
+    counts.sum_duplicates()
+    return counts

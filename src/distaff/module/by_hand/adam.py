@@ -96,6 +96,7 @@ class Adam:
 
     def advance(self) -> None:
         """Begin a step: nothing is known of its constants."""
+        self.optimiser._opt_called = True  # type: ignore[attr-defined] # as schedulers of the rate look for
         self.known.clear()
 
     def constants(self, count: float) -> tuple[float, ...]:
