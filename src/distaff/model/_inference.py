@@ -12,11 +12,13 @@ from scvi.utils import unsupported_if_adata_minified
 from torch import Tensor
 
 from distaff._checks import error
+from distaff.nn.folded import folded
 from distaff.train import CellLoader, isolated_rng, on_device
 
-__all__ = ["InferenceMixin", "stack"]
+__all__ = ["ENCODED", "InferenceMixin", "stack"]
 
 BATCH_SIZE = 1024  # cells a block where nothing is learned
+ENCODED = 8192  # the same where nothing is decoded either
 
 
 class InferenceMixin:
@@ -116,7 +118,7 @@ class InferenceMixin:
     def _losses(self: Any, minibatches: Iterable[dict[str, Tensor]], seed: int) -> list[Any]:
         """Loss of each minibatch, in evaluation mode."""
         self.module.eval()
-        with isolated_rng(seed):
+        with isolated_rng(seed), folded(self.module):
             return [self.module.minibatch_loss(tensors) for tensors in minibatches]
 
 

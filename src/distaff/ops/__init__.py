@@ -1,5 +1,6 @@
 """Pure tensor functions: no state, no networks, no AnnData."""
 
+from distaff.ops._csr import is_csr32
 from distaff.ops.batch_norm import fold_batch_norm
 from distaff.ops.count_likelihood import linear_count_log_likelihood
 from distaff.ops.dip import dip_penalty
@@ -17,6 +18,7 @@ from distaff.ops.prox import (
 from distaff.ops.schedules import Constant, Cosine, Cyclical, Linear, Schedule, Sigmoid
 from distaff.ops.sparse import as_dense, is_sparse, linear_map, map_entries, row_sums
 from distaff.ops.sparse_linear import sparse_linear
+from distaff.ops.tiled_linear import tiled, tiled_linear
 from distaff.ops.total_correlation import total_correlation
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "fold_batch_norm",
     "hsic",
     "hsic_matrix",
+    "is_csr32",
     "is_sparse",
     "kl_divergence",
     "linear_count_log_likelihood",
@@ -46,5 +49,7 @@ __all__ = [
     "row_sums",
     "soft_threshold",
     "sparse_linear",
+    "tiled",
+    "tiled_linear",
     "total_correlation",
 ]

@@ -116,7 +116,7 @@ def movable(minibatch: Minibatch, device: torch.device) -> Minibatch:
 
 def to_sparse_tensor(counts: Block) -> Tensor:
     """Float32 sparse CSR tensor of counts (cells, genes)."""
-    block = sparse.csr_matrix(counts)
+    block: Any = counts if sparse.issparse(counts) else sparse.csr_matrix(counts)  # which would copy
     return torch.sparse_csr_tensor(
         torch.from_numpy(block.indptr),
         torch.from_numpy(block.indices),

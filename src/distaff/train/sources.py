@@ -10,6 +10,7 @@ from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
 from distaff._checks import error
+from distaff.train.rows import take_rows
 
 __all__ = ["RowSource", "row_source"]
 
@@ -48,7 +49,7 @@ class InMemory:
 
     def rows(self, positions: np.ndarray) -> Block:
         """Rows at these positions, in this order."""
-        return self.counts[positions]
+        return take_rows(self.counts, positions)
 
 
 class OnDisk:
