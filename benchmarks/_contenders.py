@@ -90,7 +90,7 @@ def annotated(adata: anndata.AnnData, n_sets: int) -> list[Contender]:
     """A decoder with gene sets, beside expiMap's, and DRVI at its defaults; those that are installed."""
     adata = adata.copy()
     ds.pp.gene_sets(adata, random_sets(adata, n_sets), min_genes=1)
-    found = [_distaff(ds.model.AnnotatedVAE, adata)]
+    found = [_distaff(ds.model.AnnotatedVAE, adata, init=None)]  # a start is no part of an epoch
     for name, make in (("expiMap", _expimap), ("DRVI", _drvi)):
         try:
             found.append(make(adata.copy()))
