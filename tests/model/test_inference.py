@@ -6,6 +6,7 @@ import torch
 
 import distaff as ds
 from distaff.model import FactorVAE
+from distaff.model._inference import stack
 from distaff.nn.folded import folded
 
 FAST = {"seed": 0, "batch_size": 32, "accelerator": "cpu", "enable_progress_bar": False}
@@ -100,3 +101,13 @@ def test_the_counts_stay_as_they_are(make_model):
     model.get_reconstruction_error()
     ds.tl.traverse(model.adata, model)
     assert (before != model.adata.X).nnz == 0
+
+
+def test_blocks_as_one_array():
+    rows = torch.arange(30.0).reshape(10, 3)
+    assert np.array_equal(stack(rows.split(4)), rows.numpy())
+    assert np.array_equal(stack(rows.split([1, 2, 7])), rows.numpy())
+    assert np.array_equal(stack([rows]), rows.numpy())
+    assert stack([rows]).flags.owndata
+    with pytest.raises(ValueError, match="There must be at least one cell, got 0"):
+        stack([])

@@ -123,5 +123,17 @@ class InferenceMixin:
 
 
 def stack(blocks: Iterable[Tensor]) -> np.ndarray:
-    """Blocks of cells as one array."""
-    return torch.cat([block.cpu() for block in blocks]).numpy()
+    """Blocks of cells as one array, which grows: blocks that were kept would leave holes in the memory."""
+    found, n = np.empty(0, np.float32), 0
+    for block in blocks:
+        values = block.cpu().numpy()
+        if n == 0:
+            found = np.empty_like(values)
+        if n + len(values) > len(found):
+            found.resize((n + max(n, len(values)), *values.shape[1:]), refcheck=False)
+        found[n : n + len(values)] = values
+        n += len(values)
+    if n == 0:
+        raise error("There must be at least one cell", got=0)
+    found.resize((n, *found.shape[1:]), refcheck=False)
+    return found
