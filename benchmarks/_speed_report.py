@@ -95,6 +95,8 @@ def scaling(ax: Any, row: dict[str, Any]) -> None:
         ax.plot(row["sizes"], y, style, ms=4, color=colour, label=f"{name}: cells^{row['values'][name]:.2f}")
     ax.set_xscale("log")
     ax.set_yscale("log")
+    ax.set_xticks(row["sizes"], [f"{size:,}" for size in row["sizes"]])
+    ax.minorticks_off()
     ax.set_xlabel("cells", fontsize=8)
     ax.set_ylabel("seconds", fontsize=8)
     ax.tick_params(labelsize=7)
