@@ -70,7 +70,7 @@ FORBIDDEN: dict[str, set[str]] = {
 }
 
 # Third parties that are the only ones a room may import.
-ONLY: dict[str, set[str]] = {"ops": {"numba", "numpy", "torch"}}
+ONLY: dict[str, set[str]] = {"ops": {"llvmlite", "numba", "numpy", "torch"}}
 
 
 @dataclass(frozen=True)

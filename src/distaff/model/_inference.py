@@ -12,11 +12,13 @@ from scvi.utils import unsupported_if_adata_minified
 from torch import Tensor
 
 from distaff._checks import error
+from distaff.nn.folded import folded
 from distaff.train import CellLoader, isolated_rng, on_device
 
-__all__ = ["InferenceMixin", "stack"]
+__all__ = ["ENCODED", "InferenceMixin", "stack"]
 
 BATCH_SIZE = 1024  # cells a block where nothing is learned
+ENCODED = 8192  # the same where nothing is decoded either
 
 
 class InferenceMixin:
@@ -116,10 +118,22 @@ class InferenceMixin:
     def _losses(self: Any, minibatches: Iterable[dict[str, Tensor]], seed: int) -> list[Any]:
         """Loss of each minibatch, in evaluation mode."""
         self.module.eval()
-        with isolated_rng(seed):
+        with isolated_rng(seed), folded(self.module):
             return [self.module.minibatch_loss(tensors) for tensors in minibatches]
 
 
 def stack(blocks: Iterable[Tensor]) -> np.ndarray:
-    """Blocks of cells as one array."""
-    return torch.cat([block.cpu() for block in blocks]).numpy()
+    """Blocks of cells as one array, which grows: blocks that were kept would leave holes in the memory."""
+    found, n = np.empty(0, np.float32), 0
+    for block in blocks:
+        values = block.cpu().numpy()
+        if n == 0:
+            found = np.empty_like(values)
+        if n + len(values) > len(found):
+            found.resize((n + max(n, len(values)), *values.shape[1:]), refcheck=False)
+        found[n : n + len(values)] = values
+        n += len(values)
+    if n == 0:
+        raise error("There must be at least one cell", got=0)
+    found.resize((n, *found.shape[1:]), refcheck=False)
+    return found

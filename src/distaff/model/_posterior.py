@@ -12,7 +12,8 @@ from scvi.model.base import RNASeqMixin, VAEMixin
 from torch import Tensor
 
 from distaff._checks import error
-from distaff.model._inference import InferenceMixin, stack
+from distaff.model._inference import ENCODED, InferenceMixin, stack
+from distaff.nn.folded import folded
 from distaff.train import isolated_rng, seeded
 
 __all__ = ["PosteriorMixin"]
@@ -78,13 +79,25 @@ class PosteriorMixin(InferenceMixin, RNASeqMixin, VAEMixin):
         self._check_if_trained(warn=False)
         posterior = self.module.posterior
         with isolated_rng(seed):  # also because scvi-tools' data loader draws a seed for its workers
-            minibatches = self._minibatches(adata, indices, batch_size, dataloader)
-            qs = [self.module.posterior_of(tensors) for tensors in minibatches]
+            qs = self._posteriors(adata, indices, batch_size, dataloader)
             if return_dist:
-                return stack(q.mean for q in qs), stack(q.variance for q in qs)
+                means, variances = zip(*((q.mean, q.variance) for q in qs), strict=True)
+                return stack(means), stack(variances)
             if give_mean:
                 return stack(posterior.representation(q) for q in qs)
             return stack(posterior.draw(q)[1] for q in qs)
+
+    def _posteriors(
+        self: Any,
+        adata: AnnData | None,
+        indices: Sequence[int] | None,
+        batch_size: int | None,
+        dataloader: Iterator[dict[str, Tensor]] | None = None,
+    ) -> Iterator[Any]:
+        """Posterior of block after block of cells."""
+        with folded(self.module):
+            for tensors in self._minibatches(adata, indices, batch_size or ENCODED, dataloader):
+                yield self.module.posterior_of(tensors)
 
     @property
     def latent_unit(self: Any) -> float | None:
@@ -131,8 +144,8 @@ class PosteriorMixin(InferenceMixin, RNASeqMixin, VAEMixin):
                 "The KL must be computed from counts", got=f"minified_data_type={self.minified_data_type!r}"
             )
         self._check_if_trained(warn=False)
-        with isolated_rng(seed):
-            minibatches = self._minibatches(adata, indices, batch_size)
+        with isolated_rng(seed), folded(self.module):
+            minibatches = self._minibatches(adata, indices, batch_size or ENCODED)
             return stack(self.module.kl_of(tensors) for tensors in minibatches)
 
     @torch.inference_mode()
@@ -171,8 +184,7 @@ class PosteriorMixin(InferenceMixin, RNASeqMixin, VAEMixin):
                 kind=TypeError,
             )
         self._check_if_trained(warn=False)
-        minibatches = self._minibatches(adata, indices, batch_size)
-        return stack(self.module.posterior_of(tensors).inclusion for tensors in minibatches)
+        return stack(q.inclusion for q in self._posteriors(adata, indices, batch_size))
 
     @torch.inference_mode()
     def get_likelihood_parameters(
@@ -200,7 +212,8 @@ class PosteriorMixin(InferenceMixin, RNASeqMixin, VAEMixin):
         """
         self._check_if_trained(warn=False)
         blocks = []
-        for tensors in self._minibatches(adata, indices, batch_size):
-            statistics = self.module.likelihood.statistics(self.module.decode_mean(tensors))
-            blocks.append({name: value.expand_as(statistics["mean"]) for name, value in statistics.items()})
+        with folded(self.module):
+            for tensors in self._minibatches(adata, indices, batch_size):
+                found = self.module.likelihood.statistics(self.module.decode_mean(tensors))
+                blocks.append({name: value.expand_as(found["mean"]) for name, value in found.items()})
         return {name: stack(block[name] for block in blocks) for name in blocks[0]}

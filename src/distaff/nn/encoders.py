@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
 from distaff.nn.covariates import Covariates, CovariateSpec
 from distaff.nn.layers import MLP
-from distaff.ops import log1p
+from distaff.ops import is_csr32, log1p
 
 __all__ = ["Log1p", "MLPEncoder"]
 
@@ -38,6 +38,8 @@ class MLPEncoder(nn.Module):
         Share of units dropped in training.
     """
 
+    folded: Callable[[Tensor, Covariates], Tensor] | None = None  # how it reads sparse counts meanwhile
+
     def __init__(
         self,
         n_genes: int,
@@ -56,4 +58,6 @@ class MLPEncoder(nn.Module):
 
     def forward(self, x: Tensor, covariates: Covariates) -> Tensor:
         """Map expression (cells, genes), dense or sparse CSR, to features (cells, n_out)."""
+        if self.folded is not None and is_csr32(x):
+            return self.folded(x, covariates)
         return self.body(self.transform(x), covariates)

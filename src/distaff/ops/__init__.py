@@ -2,6 +2,7 @@
 
 from distaff.ops.batch_norm import fold_batch_norm
 from distaff.ops.count_likelihood import linear_count_log_likelihood
+from distaff.ops.csr import is_csr32
 from distaff.ops.dip import dip_penalty
 from distaff.ops.divergences import kl_divergence
 from distaff.ops.hidden_layer import hidden_layer
@@ -19,6 +20,7 @@ from distaff.ops.prox import (
 from distaff.ops.schedules import Constant, Cosine, Cyclical, Linear, Schedule, Sigmoid
 from distaff.ops.sparse import as_dense, is_sparse, linear_map, log1p, row_sums
 from distaff.ops.sparse_linear import sparse_linear
+from distaff.ops.tiled_linear import tiled, tiled_linear
 from distaff.ops.total_correlation import total_correlation
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "holding",
     "hsic",
     "hsic_matrix",
+    "is_csr32",
     "is_sparse",
     "kl_divergence",
     "linear_count_log_likelihood",
@@ -56,5 +59,7 @@ __all__ = [
     "rsample",
     "soft_threshold",
     "sparse_linear",
+    "tiled",
+    "tiled_linear",
     "total_correlation",
 ]

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from distaff._disk import Block
 from distaff.ops import Part, as_dense
+from distaff.train.rows import take_rows
 from distaff.train.sources import RowSource, row_source
 
 __all__ = ["CellLoader", "PartOfMinibatch", "movable", "on_device"]
@@ -107,7 +108,7 @@ class CellLoader:
             block, place = self.source.pool(np.concatenate([rows for rows, _ in own]))
             at = 0
             for rows, part in own:
-                yield self._minibatch(rows, block[place[at : at + len(rows)]], part)
+                yield self._minibatch(rows, take_rows(block, place[at : at + len(rows)]), part)
                 at += len(rows)
 
     def _pools(self) -> list[np.ndarray]:
@@ -145,7 +146,7 @@ def movable(minibatch: Minibatch, device: torch.device) -> Minibatch:
 
 def to_sparse_tensor(counts: Block) -> Tensor:
     """Float32 sparse CSR tensor of counts (cells, genes)."""
-    block = sparse.csr_matrix(counts)
+    block: Any = counts if sparse.issparse(counts) else sparse.csr_matrix(counts)  # which would copy
     return torch.sparse_csr_tensor(
         torch.from_numpy(block.indptr),
         torch.from_numpy(block.indices),

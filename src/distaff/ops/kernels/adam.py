@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from distaff.ops.kernels.compile import kernel
+from distaff.ops.kernels.sparse_rows import gather_row
 
 __all__ = ["adam_at", "adam_flat", "adam_sparse_rows"]
 
@@ -47,19 +48,5 @@ def adam_sparse_rows(
     """Step of ``weight`` (rows, width), whose gradient ``csr @ source`` is made row by row."""
     gradient = np.empty(source.shape[1], F)
     for i in range(weight.shape[0]):
-        gradient[:] = F(0.0)
-        k = indptr[i]
-        end = indptr[i + 1]
-        while k + 3 < end:
-            a0, a1, a2, a3 = values[k], values[k + 1], values[k + 2], values[k + 3]
-            s0, s1 = source[indices[k]], source[indices[k + 1]]
-            s2, s3 = source[indices[k + 2]], source[indices[k + 3]]
-            for c in range(gradient.size):
-                gradient[c] += (a0 * s0[c] + a1 * s1[c]) + (a2 * s2[c] + a3 * s3[c])
-            k += 4
-        while k < end:
-            a0, s0 = values[k], source[indices[k]]
-            for c in range(gradient.size):
-                gradient[c] += a0 * s0[c]
-            k += 1
+        gather_row(indices, values, source, gradient, indptr[i], indptr[i + 1])
         adam_flat(weight[i], gradient, first[i], second[i], rate, beta1, beta2, eps, decay, root)

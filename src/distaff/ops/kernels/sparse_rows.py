@@ -5,35 +5,37 @@ from __future__ import annotations
 import numpy as np
 
 from distaff.ops.kernels.compile import kernel
+from distaff.ops.kernels.weighted_rows import WIDTH, add_weighted_rows
 
-__all__ = ["gather_rows", "transpose"]
+__all__ = ["gather_row", "gather_rows", "transpose"]
+
+
+@kernel
+def gather_row(
+    indices: np.ndarray, values: np.ndarray, source: np.ndarray, row: np.ndarray, start: int, end: int
+) -> None:
+    """``row = sum of values[k] * source[indices[k]]`` for k from ``start`` up to ``end``."""
+    width = source.shape[1]
+    for c in range(width):
+        row[c] = np.float32(0.0)
+    whole = width - width % WIDTH
+    for column in range(0, whole, WIDTH):
+        part = row[column : column + WIDTH]
+        add_weighted_rows(indices, values, source, np.int64(column), part, np.int64(start), np.int64(end))
+    if whole < width:
+        for k in range(start, end):
+            a, i = values[k], indices[k]
+            for c in range(whole, width):
+                row[c] += a * source[i, c]
 
 
 @kernel
 def gather_rows(
     indptr: np.ndarray, indices: np.ndarray, values: np.ndarray, source: np.ndarray, out: np.ndarray
 ) -> None:
-    """``out = csr @ source``; each row of ``out`` (rows, width) stays in the cache, four terms at a time."""
-    width = source.shape[1]
+    """``out = csr @ source``."""
     for i in range(out.shape[0]):
-        row = out[i]
-        for c in range(width):
-            row[c] = np.float32(0.0)
-        k = indptr[i]
-        end = indptr[i + 1]
-        while k + 3 < end:
-            a0, a1, a2, a3 = values[k], values[k + 1], values[k + 2], values[k + 3]
-            s0, s1 = source[indices[k]], source[indices[k + 1]]
-            s2, s3 = source[indices[k + 2]], source[indices[k + 3]]
-            for c in range(width):
-                row[c] += (a0 * s0[c] + a1 * s1[c]) + (a2 * s2[c] + a3 * s3[c])
-            k += 4
-        while k < end:
-            a0 = values[k]
-            s0 = source[indices[k]]
-            for c in range(width):
-                row[c] += a0 * s0[c]
-            k += 1
+        gather_row(indices, values, source, out[i], indptr[i], indptr[i + 1])
 
 
 @kernel
