@@ -20,7 +20,7 @@ from distaff.ops.sparse_affine import SparseAffine, few_nonzeros
 
 __all__ = ["Blocks", "Fixed", "block_log_likelihood"]
 
-BLOCK_BYTES = 512 * 1024  # of one buffer of cells x genes: half of a common second-level cache
+BLOCK_BYTES = 1024 * 1024  # of one buffer of cells x genes: as a second-level cache holds
 FACTOR_ROWS, MOST_ROWS = 2, 128  # cells of a block for each factor of a decoder
 FLUSH_CELLS = 64  # whose derivatives by theta are added up in float32
 NO_THETA = np.empty((0, 0), np.float32)

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import sparse
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 from torch import Tensor
 
-from distaff._disk import Block
 from distaff.ops import Part, as_dense
 from distaff.train.rows import take_rows
 from distaff.train.sources import RowSource, row_source
@@ -125,10 +123,10 @@ class CellLoader:
         part = Part.of(len(rows), rank=self.rank, n_processes=self.n_processes)
         return (rows, None) if part is None else (rows[part.start : part.stop], part)
 
-    def _minibatch(self, rows: np.ndarray, counts: Block, part: Part | None) -> Minibatch | PartOfMinibatch:
+    def _minibatch(self, rows: np.ndarray, counts: Tensor, part: Part | None) -> Minibatch | PartOfMinibatch:
         index = torch.from_numpy(rows)
         batch = {key: table.index_select(0, index) for key, table in self.tables.items()}
-        batch[REGISTRY_KEYS.X_KEY] = to_sparse_tensor(counts)
+        batch[REGISTRY_KEYS.X_KEY] = counts
         return batch if part is None else PartOfMinibatch(batch, part)
 
 
@@ -144,23 +142,11 @@ def movable(minibatch: Minibatch, device: torch.device) -> Minibatch:
     return {key: as_dense(value) for key, value in minibatch.items()}
 
 
-def to_sparse_tensor(counts: Block) -> Tensor:
-    """Float32 sparse CSR tensor of counts (cells, genes)."""
-    block: Any = counts if sparse.issparse(counts) else sparse.csr_matrix(counts)  # which would copy
-    return torch.sparse_csr_tensor(
-        torch.from_numpy(block.indptr),
-        torch.from_numpy(block.indices),
-        torch.from_numpy(block.data.astype(np.float32, copy=False)),
-        size=block.shape,
-        check_invariants=False,
-    )
-
-
 def _hear_out_torch() -> None:
     """Take torch's one warning in each process, that its CSR tensors are in beta."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        to_sparse_tensor(np.zeros((1, 1), dtype=np.float32))
+        take_rows(np.zeros((1, 1), dtype=np.float32), np.zeros(1, dtype=np.int64))
 
 
 def _block_shuffled(indices: np.ndarray, size: int) -> np.ndarray:

@@ -1,34 +1,59 @@
-"""Rows of a matrix in memory; neighbours are not copied."""
+"""Rows of a matrix in memory as the sparse tensor of a minibatch."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import torch
 from scipy import sparse
+from torch import Tensor
+
+from distaff.ops.kernels.sparse_rows import copy_rows
 
 __all__ = ["take_rows"]
 
 
-def take_rows(counts: Any, positions: np.ndarray) -> Any:
-    """Rows at these positions, in this order; those of a CSR matrix that follow each other share its memory.
+def take_rows(counts: Any, positions: np.ndarray) -> Tensor:
+    """Rows at these positions, in this order, as a float32 sparse CSR tensor (rows, genes).
 
     Parameters
     ----------
     counts
-        Array, or matrix in CSR format, (cells, genes); must not be changed while the rows are in use.
+        Array, or matrix in CSR format, (cells, genes). Rows of a float32 CSR matrix that follow each other
+        share its memory: it must not be changed while they are in use.
     positions
         Positions of the rows.
     """
-    if not sparse.issparse(counts) or not _follow_each_other(positions) or not counts.data.flags.writeable:
-        return counts[positions]
+    as_is = sparse.issparse(counts) and _is_plain(counts.data, np.float32)
+    if as_is and _is_plain(counts.indices, np.int32):
+        read = _shared if _follow_each_other(positions) else _gathered
+        arrays = read(counts, positions)
+    else:
+        rows = sparse.csr_matrix(counts[positions])
+        arrays = rows.indptr, rows.indices, rows.data.astype(np.float32, copy=False)
+    tensors = (torch.from_numpy(array) for array in arrays)
+    return torch.sparse_csr_tensor(*tensors, size=(len(positions), counts.shape[1]), check_invariants=False)
+
+
+def _is_plain(array: np.ndarray, kind: type) -> bool:
+    """Whether loops and tensors can use an array as it is."""
+    return array.dtype == kind and array.flags.writeable
+
+
+def _shared(counts: Any, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     start, stop = positions[0], positions[-1] + 1
     first, last = counts.indptr[start], counts.indptr[stop]
-    rows = sparse.csr_matrix((len(positions), counts.shape[1]), dtype=counts.dtype)
-    rows.data, rows.indices = counts.data[first:last], counts.indices[first:last]  # scipy itself would copy
-    rows.indptr = counts.indptr[start : stop + 1] - first
-    rows.has_canonical_format = counts.has_canonical_format
-    return rows
+    indptr = (counts.indptr[start : stop + 1] - first).astype(np.int32)
+    return indptr, counts.indices[first:last], counts.data[first:last]
+
+
+def _gathered(counts: Any, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    indptr = np.zeros(len(positions) + 1, np.int32)
+    np.cumsum(counts.indptr[positions + 1] - counts.indptr[positions], out=indptr[1:])
+    indices, data = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32)
+    copy_rows(counts.indptr, counts.indices, counts.data, positions, indptr, indices, data)
+    return indptr, indices, data
 
 
 def _follow_each_other(positions: np.ndarray) -> bool:

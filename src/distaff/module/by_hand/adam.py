@@ -37,6 +37,7 @@ class Parameter:
             state["exp_avg_sq"] = torch.zeros_like(parameter)
         tensors = parameter.detach(), state["exp_avg"], state["exp_avg_sq"]
         self.value, self.first, self.second = (t.t().numpy() if transposed else t.numpy() for t in tensors)
+        self.flat = [array.reshape(-1) for array in (self.value, self.first, self.second)]
         self.count = state["step"].numpy()
 
     def is_contiguous(self) -> bool:
@@ -45,13 +46,13 @@ class Parameter:
 
     def step(self, gradient: np.ndarray) -> None:
         """Take the step for a gradient of the shape of ``value``."""
-        arrays = self.value, gradient, self.first, self.second
-        adam_flat(*(array.reshape(-1) for array in arrays), *self._constants())
+        value, first, second = self.flat
+        adam_flat(value, gradient.reshape(-1), first, second, *self._constants())
 
     def step_at(self, positions: np.ndarray, gradient: np.ndarray) -> None:
         """Take the step of the entries that may be other than zero."""
-        arrays = self.value.reshape(-1), gradient, self.first.reshape(-1), self.second.reshape(-1)
-        adam_at(positions, *arrays, *self._constants())
+        value, first, second = self.flat
+        adam_at(positions, value, gradient, first, second, *self._constants())
 
     def step_on_rows(self, columns: CSR, source: np.ndarray) -> None:
         """Take the step for the gradient ``columns @ source``."""
@@ -59,7 +60,7 @@ class Parameter:
 
     def _constants(self) -> tuple[float, ...]:
         self.count += 1
-        return self.owner.constants(float(self.count))
+        return self.owner.constants(self.count.item())
 
 
 class Adam:

@@ -7,7 +7,7 @@ import numpy as np
 from distaff.ops.kernels.compile import kernel
 from distaff.ops.kernels.weighted_rows import WIDTH, add_weighted_rows
 
-__all__ = ["gather_row", "gather_rows", "transpose"]
+__all__ = ["copy_rows", "gather_row", "gather_rows", "transpose"]
 
 
 @kernel
@@ -61,3 +61,21 @@ def transpose(
             t_indices[place[j]] = i
             t_values[place[j]] = values[k]
             place[j] += 1
+
+
+@kernel
+def copy_rows(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    values: np.ndarray,
+    rows: np.ndarray,
+    out_indptr: np.ndarray,
+    out_indices: np.ndarray,
+    out_values: np.ndarray,
+) -> None:
+    """Rows of a CSR matrix to another, whose row pointers are known."""
+    for i in range(rows.size):
+        start, begin = indptr[rows[i]], out_indptr[i]
+        for k in range(out_indptr[i + 1] - begin):
+            out_indices[begin + k] = indices[start + k]
+            out_values[begin + k] = values[start + k]
