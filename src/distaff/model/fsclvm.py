@@ -395,7 +395,4 @@ class FSCLVM(SetupMixin, BaseModelClass):
 def _check_setup(setup: dict[str, Any]) -> None:
     for name in UNUSED_SETUP:
         if setup.get(name):
-            fix = "Call setup_anndata with batch_key alone."
-            raise error(
-                "FSCLVM must have no covariates but the batch", got=f"{name}={setup[name]!r}", fix=fix
-            )
+            raise error("FSCLVM takes no covariates but the batch", got=f"{name}={setup[name]!r}")

@@ -38,6 +38,8 @@ class MinibatchLoss:
 
     def detached(self) -> MinibatchLoss:
         """Return the same numbers without what gradients would need."""
+        if not self.loss.requires_grad:
+            return self
         return MinibatchLoss(
             self.loss.detach(),
             self.reconstruction.detach(),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from distaff.ops.csr import is_csr32
-from distaff.ops.kernels.vectors import log1p_values
+from distaff.ops.csr import csr_arrays, is_csr32
+from distaff.ops.kernels.vectors import log1p_values, sum_rows
 from distaff.ops.sparse_linear import sparse_linear
 
 __all__ = ["as_dense", "is_sparse", "linear_map", "log1p", "row_sums"]
@@ -41,6 +41,11 @@ def row_sums(x: Tensor) -> Tensor:
     """Sum of each row, shape (rows, 1)."""
     if not is_sparse(x):
         return x.sum(dim=1, keepdim=True)
+    if is_csr32(x):
+        out = torch.empty(len(x), 1)
+        indptr, _, values = csr_arrays(x)
+        sum_rows(indptr, values, out.numpy().reshape(-1))
+        return out
     return torch.segment_reduce(x.values(), "sum", offsets=x.crow_indices().long()).unsqueeze(1)
 
 

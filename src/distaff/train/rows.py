@@ -32,8 +32,9 @@ def take_rows(counts: Any, positions: np.ndarray) -> Tensor:
     else:
         rows = sparse.csr_matrix(counts[positions])
         arrays = rows.indptr, rows.indices, rows.data.astype(np.float32, copy=False)
-    tensors = (torch.from_numpy(array) for array in arrays)
-    return torch.sparse_csr_tensor(*tensors, size=(len(positions), counts.shape[1]), check_invariants=False)
+    indptr, indices, data = (torch.from_numpy(array) for array in arrays)
+    size = len(positions), counts.shape[1]
+    return torch.sparse_csr_tensor(indptr, indices, data, size=size, check_invariants=False)
 
 
 def _is_plain(array: np.ndarray, kind: type) -> bool:

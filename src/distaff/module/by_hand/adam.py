@@ -36,7 +36,8 @@ class Parameter:
             state["exp_avg"] = torch.zeros_like(parameter)
             state["exp_avg_sq"] = torch.zeros_like(parameter)
         tensors = parameter.detach(), state["exp_avg"], state["exp_avg_sq"]
-        self.value, self.first, self.second = (t.t().numpy() if transposed else t.numpy() for t in tensors)
+        self.tensor, *_ = seen = [t.t() if transposed else t for t in tensors]
+        self.value, self.first, self.second = (t.numpy() for t in seen)
         self.flat = [array.reshape(-1) for array in (self.value, self.first, self.second)]
         self.count = state["step"].numpy()
 

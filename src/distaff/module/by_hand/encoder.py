@@ -57,7 +57,7 @@ class EncoderStep:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Draw from the posterior, and its KL from a normal prior, both (cells, dimensions)."""
         units = torch.from_numpy(self.units)
-        w_loc, b_loc, w_log, b_log = (torch.from_numpy(own.value) for own in self.heads)
+        w_loc, b_loc, w_log, b_log = (own.tensor for own in self.heads)
         loc, scale = torch.addmm(b_loc, units, w_loc.t()), torch.addmm(b_log, units, w_log.t())
         shape = loc.shape
         noise = torch.randn(shape).numpy()
@@ -90,8 +90,8 @@ class EncoderStep:
         draw_normal_back(d_draw.reshape(-1), kl_weight, *kept, d_loc.reshape(-1), d_log.reshape(-1))
         units, by_loc, by_log = (torch.from_numpy(a) for a in (self.units, d_loc, d_log))
         w_loc, b_loc, w_log, b_log = self.heads
-        d_units = torch.mm(by_loc, torch.from_numpy(w_loc.value))
-        d_units.addmm_(by_log, torch.from_numpy(w_log.value))
+        d_units = torch.mm(by_loc, w_loc.tensor)
+        d_units.addmm_(by_log, w_log.tensor)
         for weight, bias, gradient in ((w_loc, b_loc, by_loc), (w_log, b_log, by_log)):
             weight.step(torch.mm(gradient.t(), units).numpy())
             bias.step(gradient.sum(0).numpy())

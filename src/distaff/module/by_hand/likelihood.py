@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from distaff.module.by_hand.adam import Adam
@@ -53,7 +52,7 @@ class LikelihoodStep:
         the dropout logits; ``scale`` stands for the first of them where its weights are sparse.
         """
         n_cells = len(features)
-        theta = torch.from_numpy(self.log_theta.value).exp().unsqueeze(0)
+        theta = self.log_theta.tensor.exp().unsqueeze(0)
         (weight, bias), codes = heads[0], np.zeros(n_cells, np.int32)
         if self.inflated:
             inputs = Inputs(features, weight, bias, log_size, theta, *heads[1], None)

@@ -78,7 +78,7 @@ class LinearDecoderStep:
         if self.norm is not None:
             weight, bias = self.norm.fold(features.numpy(), joined)
         elif self.bias is not None:
-            bias = torch.from_numpy(self.bias.value)
+            bias = self.bias.tensor
         scale = self._sparse(features, weight, bias)
         value, found = self.likelihood.run(counts, features, [(weight, bias)], log_size, scale)
         self.d_bias = array(found.bias) if bias is not None else NONE

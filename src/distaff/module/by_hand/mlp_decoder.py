@@ -49,8 +49,8 @@ class MLPDecoderStep:
         self, counts: CSR, z: Tensor, log_size: Tensor, covariates: Covariates
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Log-likelihood (cells,), and the derivatives of minus its mean by latent and log library size."""
-        weight, design = torch.from_numpy(self.weight.value), self.covariates.design(covariates)
-        hidden = torch.addmm(torch.from_numpy(self.bias.value), z, weight.t())
+        weight, design = self.weight.tensor, self.covariates.design(covariates)
+        hidden = torch.addmm(self.bias.tensor, z, weight.t())
         if design is not None:
             hidden.addmm_(design, torch.from_numpy(np.concatenate([t.value for t in self.tables])))
         normalised, n_units = hidden.numpy(), len(weight)
@@ -60,7 +60,7 @@ class MLPDecoderStep:
         norm_relu(normalised, *scaling, mean, variance, inverse, units)
         self.norm.follow(torch.from_numpy(mean), torch.from_numpy(variance), len(z))
 
-        heads = [(torch.from_numpy(w.value).t(), torch.from_numpy(b.value)) for w, b in self.heads]
+        heads = [(w.tensor.t(), b.tensor) for w, b in self.heads]
         value, found = self.likelihood.run(counts, torch.from_numpy(units), heads, log_size)
         d_heads = [(found.weight, found.bias), (found.dropout_weight, found.dropout_bias)][: len(heads)]
         self.gradients = [

@@ -7,7 +7,7 @@ import numpy as np
 from distaff.ops.kernels.compile import kernel
 from distaff.ops.kernels.vector_math import log1p32
 
-__all__ = ["count_nonzero", "log1p_values"]
+__all__ = ["count_nonzero", "log1p_values", "sum_rows"]
 
 F = np.float32
 
@@ -27,3 +27,13 @@ def count_nonzero(x):
     for k in range(x.size):
         n += np.int32(x[k] != F(0.0))
     return n
+
+
+@kernel
+def sum_rows(indptr, values, out):
+    """Sum of the values of each row, in float64."""
+    for i in range(out.size):
+        total = 0.0
+        for k in range(indptr[i], indptr[i + 1]):
+            total += np.float64(values[k])
+        out[i] = F(total)
