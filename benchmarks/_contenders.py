@@ -123,7 +123,10 @@ def _scvi(cls: Any, adata: anndata.AnnData, **options: Any) -> Contender:
     adata = adata.copy()
     cls.setup_anndata(adata, batch_key="batch")
     model = cls(adata, **options)
-    return Contender(cls.__name__, model, lambda epochs, size: model.train(epochs, batch_size=size, **QUIET))
+    same = {"plan_kwargs": {"n_epochs_kl_warmup": None}}  # the whole KL from the first step on, as ours
+    return Contender(
+        cls.__name__, model, lambda epochs, size: model.train(epochs, batch_size=size, **QUIET, **same)
+    )
 
 
 def _drvi(adata: anndata.AnnData) -> Contender:
