@@ -108,7 +108,7 @@ class MinifiedMixin(BaseMinifiedModeModelClass):
     @torch.inference_mode()
     def _posterior_parameters(self: Any) -> dict[str, np.ndarray]:
         """Entries of ``obsm`` that stand for the counts."""
-        packed = [pack(q) for q in self._posteriors(None, None, None)]
+        packed = [pack(q) for q in self._encoded(self.module.posterior_of, None, None, None)]
         slots = (MINIFIED.mean, MINIFIED.variance, MINIFIED.gate_logits)
         columns = zip(slots, zip(*packed, strict=True), strict=True)
         return {slot: torch.cat(list(c)).cpu().numpy() for slot, c in columns if c[0] is not None}

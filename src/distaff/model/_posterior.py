@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,27 +77,28 @@ class PosteriorMixin(InferenceMixin, RNASeqMixin, VAEMixin):
         (100, 4)
         """
         self._check_if_trained(warn=False)
-        posterior = self.module.posterior
         with isolated_rng(seed):  # also because scvi-tools' data loader draws a seed for its workers
-            qs = self._posteriors(adata, indices, batch_size, dataloader)
+            cells = adata, indices, batch_size, dataloader
+            if give_mean and not return_dist:
+                return stack(self._encoded(self.module.reported, *cells))
+            qs = self._encoded(self.module.posterior_of, *cells)
             if return_dist:
                 means, variances = zip(*((q.mean, q.variance) for q in qs), strict=True)
                 return stack(means), stack(variances)
-            if give_mean:
-                return stack(posterior.representation(q) for q in qs)
-            return stack(posterior.draw(q)[1] for q in qs)
+            return stack(self.module.posterior.draw(q)[1] for q in qs)
 
-    def _posteriors(
+    def _encoded(
         self: Any,
+        encode: Callable[[dict[str, Tensor]], Any],
         adata: AnnData | None,
         indices: Sequence[int] | None,
         batch_size: int | None,
         dataloader: Iterator[dict[str, Tensor]] | None = None,
     ) -> Iterator[Any]:
-        """Posterior of block after block of cells."""
+        """What ``encode`` makes of block after block of cells."""
         with folded(self.module):
             for tensors in self._minibatches(adata, indices, batch_size or ENCODED, dataloader):
-                yield self.module.posterior_of(tensors)
+                yield encode(tensors)
 
     @property
     def latent_unit(self: Any) -> float | None:
@@ -184,7 +185,7 @@ class PosteriorMixin(InferenceMixin, RNASeqMixin, VAEMixin):
                 kind=TypeError,
             )
         self._check_if_trained(warn=False)
-        return stack(q.inclusion for q in self._posteriors(adata, indices, batch_size))
+        return stack(q.inclusion for q in self._encoded(self.module.posterior_of, adata, indices, batch_size))
 
     @torch.inference_mode()
     def get_likelihood_parameters(

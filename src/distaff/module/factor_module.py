@@ -138,6 +138,15 @@ class FactorModule(BaseMinifiedModeModuleClass):
             return unpack(inputs["qzm"], inputs["qzv"], inputs["gate_logits"])
         return self.encode(**inputs)
 
+    @auto_move_data
+    def reported(self, tensors: dict[str, Tensor]) -> Tensor:
+        """What is reported for each cell of a minibatch, be it minified or not, (cells, n_latent)."""
+        inputs = self._get_inference_input(tensors)
+        if "qzm" in inputs:
+            return self.posterior.representation(self.posterior_of(tensors))
+        covariates = Covariates(inputs["batch_index"], None, inputs["cat_covs"], inputs["cont_covs"])
+        return self.posterior.reported(self.encoder(inputs["x"], covariates))
+
     def kl_of(self, tensors: dict[str, Tensor]) -> Tensor:
         """KL of the posterior from the prior in a minibatch, (cells, n_latent); see ``kl_divergence``."""
         found = self.inference(**self._get_inference_input(tensors))

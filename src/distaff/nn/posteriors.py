@@ -12,7 +12,7 @@ from torch.distributions import Distribution, Normal
 
 from distaff.nn.added import GrowingLinear
 from distaff.nn.gates import AbstractGate
-from distaff.nn.links import AbstractLink
+from distaff.nn.links import AbstractLink, Identity
 from distaff.nn.points import Point
 from distaff.nn.scheduled import Scheduled
 from distaff.nn.spike_slab import OFF, SpikeSlab
@@ -46,6 +46,10 @@ class AbstractPosterior(nn.Module):
     @abstractmethod
     def representation(self, q: Any) -> Tensor:
         """Return what is reported for a cell, shape (cells, n_latent), without sampling."""
+
+    def reported(self, features: Tensor) -> Tensor:
+        """Features (cells, n_in) to what is reported for a cell, shape (cells, n_latent)."""
+        return self.representation(self(features))
 
     @property
     @abstractmethod
@@ -93,6 +97,10 @@ class NormalPosterior(AbstractPosterior):
     def representation(self, q: Normal) -> Tensor:
         """Middle of the posterior of ``z``: mean of a normal or logistic normal latent, else median."""
         return self.link.centre(q)
+
+    def reported(self, features: Tensor) -> Tensor:
+        """Middle of the posterior; of a normal latent the variance is not even computed."""
+        return self.mean(features) if type(self.link) is Identity else super().reported(features)
 
     @property
     def unit(self) -> float:
