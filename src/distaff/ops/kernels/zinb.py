@@ -40,8 +40,8 @@ def _zinb_mixture(log, theta, logit, chance, weight):
         e1, q1 = sigmoid_parts(y)
         e2, q2 = sigmoid_parts(pi)
         r = (e1 - e2) * q2
-        u = F(1.0) + r
-        value += max(w, min(pi, F(0.0))) + log1p32(r, u, F(1.0) / u)
+        inverse = (F(1.0) + e2) * q1  # of 1 + r
+        value += max(w, min(pi, F(0.0))) + log1p32(r, F(1.0) + r, inverse)
         from_counts = q1 if y > F(0.0) else e1 * q1
         chance[j] = from_counts
         logit[j] = weight * ((q2 if pi < F(0.0) else e2 * q2) - from_counts)
