@@ -2,7 +2,8 @@
 
 ``python benchmarks/atlas.py run --cells 1000000`` writes the cells in blocks, then registers, trains an
 epoch and transforms in a process of its own, whose peak memory is read. ``python benchmarks/atlas.py epochs``
-trains the same cells from memory and from each kind of file in turn.
+trains the same cells from memory and from each kind of file in turn; ``python benchmarks/atlas.py sorted`` says what it
+costs that a file sorted by cluster is shuffled by blocks.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ import pandas as pd
 import torch
 import zarr
 from scipy import sparse
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.decomposition import TruncatedSVD
 
 from distaff.model import LinearVAE
 
@@ -151,9 +154,31 @@ def epochs(n_cells: int, n_genes: int, n_rounds: int) -> dict[str, dict[str, flo
     }
 
 
+def in_order(n_cells: int, n_genes: int) -> dict[str, dict[str, float]]:
+    """Held-out reconstruction error from a file that is sorted by cluster, and from memory, by seed."""
+    X = sparse.vstack(list(blocks(n_cells, n_genes))).tocsr()
+    logs = X.copy()
+    logs.data = np.log1p(logs.data)
+    axes = TruncatedSVD(10, random_state=0).fit_transform(logs)
+    clusters = MiniBatchKMeans(N_PROGRAMS, random_state=0, n_init=1).fit_predict(axes)
+    adata = anndata.AnnData(X[np.argsort(clusters, kind="stable")])
+    found: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sorted.h5ad"
+        adata.write_h5ad(path)
+        for name, data in {"memory": adata, "disk": anndata.read_h5ad(path, backed="r")}.items():
+            LinearVAE.setup_anndata(data)
+            for seed in (0, 1):
+                model = LinearVAE(data, n_latent=10)
+                model.train(4, seed=seed, check_val_every_n_epoch=4, **QUIET)
+                error = model.history["reconstruction_loss_validation"].iloc[-1, 0]
+                found.setdefault(name, {})[f"seed {seed}"] = float(error)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["run", "epochs", "work"])
+    parser.add_argument("what", choices=["run", "epochs", "sorted", "work"])
     parser.add_argument("path", nargs="?", type=Path)
     parser.add_argument("--cells", type=int, default=100_000)
     parser.add_argument("--genes", type=int, default=2000)
@@ -168,6 +193,9 @@ def main() -> None:
     if args.what == "run":
         found = run(args.cells, args.genes, args.compression)
         print(pd.Series(found).round(3).to_string())
+    elif args.what == "sorted":
+        found = in_order(args.cells, args.genes)
+        print(pd.DataFrame(found).T.round(1).to_string())
     else:
         found = epochs(args.cells, args.genes, args.rounds)
         print(pd.DataFrame(found).T.round(3).to_string())
