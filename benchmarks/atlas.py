@@ -2,8 +2,8 @@
 
 ``python benchmarks/atlas.py run --cells 1000000`` writes the cells in blocks, then registers, trains an
 epoch and transforms in a process of its own, whose peak memory is read. ``python benchmarks/atlas.py epochs``
-trains the same cells from memory and from each kind of file in turn; ``python benchmarks/atlas.py sorted`` says what it
-costs that a file sorted by cluster is shuffled by blocks.
+trains the same cells from memory and from each kind of file in turn; ``python benchmarks/atlas.py sorted``
+says what it costs that a file sorted by cluster is shuffled by blocks.
 """
 
 from __future__ import annotations
