@@ -65,7 +65,7 @@ def test_in_an_objective(term):
     for _ in range(5):
         objective.advance()
     output = objective(inputs)
-    torch.testing.assert_close(sum(output.parts.values()), output.loss)
+    torch.testing.assert_close(sum(part.mean() for part in output.parts.values()), output.loss)
     torch.testing.assert_close(output.loss - alone, added(inputs, 1.0).mean(), rtol=1e-3, atol=1e-4)
     output.loss.backward()
     assert torch.isfinite(inputs.qz.loc.grad).all()

@@ -131,7 +131,7 @@ def test_models_and_their_keys_give_the_same() -> None:
     models = []
     for seed, n_latent in enumerate((3, 4)):
         model = ds.model.ProgramVAE(adata, n_latent=n_latent)
-        model.train(3, seed=seed, **FAST)
+        model.train(10, seed=seed, **FAST)
         tl.latent(adata, model, key=f"run {seed + 1}")
         tl.loadings(adata, model, key=f"run {seed + 1}")
         models.append(model)
