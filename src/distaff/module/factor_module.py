@@ -289,7 +289,7 @@ class FactorModule(BaseMinifiedModeModuleClass):
         x, size_factor = tensors[REGISTRY_KEYS.X_KEY], tensors.get(REGISTRY_KEYS.SIZE_FACTOR_KEY)
         log_size = found["library"] if size_factor is None else size_factor.log()
         readouts = self.decoder.readouts(found["z"], covariates)
-        if is_sparse(x):
+        if is_sparse(x) or x.device.type == "cuda":
             value = self.likelihood.log_likelihood(x, readouts, log_size, covariates)
             if value is not None:
                 return value

@@ -12,7 +12,9 @@ from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 from torch import Tensor
 
+from distaff._disk import Block
 from distaff.ops import Part, as_dense
+from distaff.train.resident import ResidentCounts
 from distaff.train.rows import take_rows
 from distaff.train.sources import RowSource, row_source
 
@@ -42,9 +44,10 @@ class PartOfMinibatch:
 class CellLoader:
     """Minibatches of the cells of a registered AnnData.
 
-    The counts of a minibatch are a sparse CSR tensor, float32 (cells, genes); everything else is dense, as
-    scvi-tools' own loader gives it. Cells on disk are shuffled by blocks: blocks of 256 to 1,024 neighbours
-    (four chunks of the file, within these limits) are read in random order, and the cells of 8,192 mixed.
+    The counts of a minibatch are a sparse CSR tensor, float32 (cells, genes), or a dense one on the GPU where
+    all counts are kept; everything else is dense, as scvi-tools' own loader gives it. Cells on disk are
+    shuffled by blocks: blocks of 256 to 1,024 neighbours (four chunks of the file, within these limits) are
+    read in random order, and the cells of 8,192 mixed.
 
     Parameters
     ----------
@@ -106,7 +109,7 @@ class CellLoader:
             block, place = self.source.pool(np.concatenate([rows for rows, _ in own]))
             at = 0
             for rows, part in own:
-                yield self._minibatch(rows, take_rows(block, place[at : at + len(rows)]), part)
+                yield self._minibatch(rows, _taken(block, place[at : at + len(rows)]), part)
                 at += len(rows)
 
     def _pools(self) -> list[np.ndarray]:
@@ -128,6 +131,11 @@ class CellLoader:
         batch = {key: table.index_select(0, index) for key, table in self.tables.items()}
         batch[REGISTRY_KEYS.X_KEY] = counts
         return batch if part is None else PartOfMinibatch(batch, part)
+
+
+def _taken(block: Block | ResidentCounts, positions: np.ndarray) -> Tensor:
+    """Rows of what a source has read: sparse on the CPU, or dense where it is kept."""
+    return block.rows(positions) if isinstance(block, ResidentCounts) else take_rows(block, positions)
 
 
 def on_device(minibatch: Minibatch, device: torch.device) -> Minibatch:

@@ -12,12 +12,14 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from pandas.util import hash_array
+from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 from scvi.dataloaders import DataSplitter
 from torch import Tensor
 
 from distaff._checks import error
 from distaff.train.cells import CellLoader, PartOfMinibatch, on_device
+from distaff.train.sources import RowSource, row_source
 from distaff.train.split import Split
 
 __all__ = ["CellData", "Chunk", "Chunks", "dense_data"]
@@ -87,6 +89,7 @@ class CellData(LightningDataModule):
         self.train_idx, self.val_idx, self.test_idx = split.train, split.validation, split.test
         self.n_train, self.n_val = len(split.train), len(split.validation)
         self.rank, self.n_processes = 0, 1
+        self.source: RowSource | None = None
 
     def setup(self, stage: str) -> None:
         """Look which of several processes this is, and check that all have the same cells and genes.
@@ -119,6 +122,13 @@ class CellData(LightningDataModule):
             digest.update(np.ascontiguousarray(values).tobytes())
         return digest.hexdigest()
 
+    def _source(self) -> RowSource:
+        """Counts of all cells, read once for training and validation."""
+        if self.source is None:
+            device = None if self.trainer is None else self.trainer.strategy.root_device
+            self.source = row_source(self.manager.get_from_registry(REGISTRY_KEYS.X_KEY), device)
+        return self.source
+
     @property
     def validates(self) -> bool:
         """Whether there are cells to validate on."""
@@ -134,6 +144,7 @@ class CellData(LightningDataModule):
             drop_last=self.split.drop_last,
             rank=self.rank,
             n_processes=self.n_processes,
+            source=self._source(),
         )
         return loader if self.chunk_size is None else Chunks(loader, self.chunk_size)
 
@@ -147,6 +158,7 @@ class CellData(LightningDataModule):
             batch_size=self.split.batch_size,
             rank=self.rank,
             n_processes=self.n_processes,
+            source=self._source(),
         )
 
     def transfer_batch_to_device(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from scipy import sparse
 
 from distaff._checks import error
 from distaff._disk import Block, DiskRows, is_on_disk
+from distaff.train.resident import Resident, fits_on
 
 __all__ = ["RowSource", "cell_totals", "held_rows", "row_source"]
 
@@ -25,7 +27,7 @@ class RowSource(Protocol):
     on_disk: bool
     block_size: int
 
-    def pool(self, positions: np.ndarray) -> tuple[Block, np.ndarray]:
+    def pool(self, positions: np.ndarray) -> tuple[Any, np.ndarray]:
         """Rows at these positions among others, and where each of them is."""
 
 
@@ -111,8 +113,8 @@ def cell_totals(counts: Any) -> np.ndarray:
     return np.concatenate([np.asarray(block.sum(axis=1)).ravel() for block in blocks])
 
 
-def row_source(counts: Any) -> RowSource:
-    """Source of the rows of ``counts``.
+def row_source(counts: Any, device: torch.device | None = None) -> RowSource:
+    """Source of the rows of ``counts``; they are kept on a GPU that minibatches are for, if they fit there.
 
     Raises
     ------
@@ -123,7 +125,10 @@ def row_source(counts: Any) -> RowSource:
         If their file is closed.
     """
     if sparse.issparse(counts) or isinstance(counts, np.ndarray):
-        return InMemory(counts)
+        source = InMemory(counts)
+        if device is None or not fits_on(source.counts, device):
+            return source
+        return Resident(source.counts, device)
     if is_on_disk(counts):
         return OnDisk(counts)
     raise error(
