@@ -178,7 +178,7 @@ class AnnotatedDecoder(AbstractDecoder):
         return [
             Proximal(weight, l1, group, self.in_metric)
             for has_l1, weight, l1, group in blocks
-            if has_l1 or bool(group.any())
+            if has_l1 or group.device.type != "cpu" or bool(group.any())  # a GPU would have to be waited for
         ]
 
 

@@ -217,7 +217,7 @@ def proximal_step(
     group: float | Tensor,
     lr: float,
     second_moment: Tensor | None = None,
-    bias_correction: float = 1.0,
+    bias_correction: float | Tensor = 1.0,
     eps: float = 1e-8,
 ) -> None:
     r"""Apply the penalties to weights, in place, right after an optimiser's step on the smooth loss.
@@ -237,7 +237,8 @@ def proximal_step(
         with thresholds ``lr`` times the weights: right after plain gradient descent; after Adam it is what
         :cite:t:`Rybakov20` do, and where it stops depends on Adam's scaling.
     bias_correction
-        What the second moment is to be divided by: ``1 - beta2**step``, or 1 where that was done.
+        What the second moment is to be divided by: ``1 - beta2**step``, or 1 where that was done; a number,
+        or a tensor with one.
     eps
         Adam's term in the denominator; unused without ``second_moment``.
 
@@ -264,7 +265,7 @@ def proximal_step(
         by_factor = (_by_factor(torch.as_tensor(l1), weight), torch.as_tensor(group).expand(weight.shape[1]))
         penalties = (t.float().contiguous().numpy() for t in by_factor)
         arrays = weight.detach().t().numpy(), second_moment.t().numpy()
-        prox_rows(*arrays, *penalties, bias_correction, eps, lr)
+        prox_rows(*arrays, *penalties, float(bias_correction), eps, lr)
     else:
         metric = adam_metric(second_moment / bias_correction, lr, eps)
         weight.copy_(prox_l1_group_metric(weight, metric, l1, group))

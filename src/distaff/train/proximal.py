@@ -39,6 +39,9 @@ def apply_proximal_steps(decoder: Any, optimiser: torch.optim.Optimizer) -> None
         )
 
 
-def _bias_correction(optimiser: torch.optim.Optimizer, weight: torch.Tensor, group: dict[str, Any]) -> float:
-    """What Adam divides the second moment of ``weight`` by."""
-    return 1.0 - group["betas"][1] ** float(optimiser.state[weight]["step"])
+def _bias_correction(
+    optimiser: torch.optim.Optimizer, weight: torch.Tensor, group: dict[str, Any]
+) -> float | torch.Tensor:
+    """What Adam divides the second moment of ``weight`` by; on a GPU, which is not waited for, a tensor."""
+    count = optimiser.state[weight]["step"]
+    return 1.0 - group["betas"][1] ** (float(count) if count.device.type == "cpu" else count.double())
