@@ -54,7 +54,7 @@ class _CountLikelihood(torch.autograd.Function):
     def forward(ctx: Any, fixed: Fixed, *tensors: Any) -> Tensor:
         inputs = Inputs(*tensors)
         blocks = Blocks(inputs, fixed)
-        ctx.weight = -np.float32(1.0) / np.float32(blocks.n_cells)
+        ctx.weight = -np.float32(1.0) / np.float32(max(blocks.n_cells, 1))
         value = blocks.run(np.full(blocks.n_cells, ctx.weight, np.float32))
         ctx.save_for_backward(*inputs)
         ctx.fixed, ctx.gradients = fixed, blocks.gradients()
@@ -82,7 +82,8 @@ class _Linear:
     def __init__(self, features: Tensor, weight: Tensor, bias: Tensor | None) -> None:
         self.features, self.weight = features.detach().contiguous(), weight.detach().t().contiguous()
         self.bias = None if bias is None else bias.detach()
-        self.d_features, self.d_weight = torch.empty_like(self.features), torch.empty_like(self.weight)
+        self.d_features = torch.empty_like(self.features)
+        self.d_weight = (torch.empty_like if len(features) else torch.zeros_like)(self.weight)
         self.d_bias = None if bias is None else np.zeros(len(weight))  # many small terms
 
     def forward(self, cells: slice, out: Tensor) -> None:

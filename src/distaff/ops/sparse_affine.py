@@ -73,7 +73,8 @@ class SparseAffine:
         self.values = by_factor.numpy().reshape(-1)[pattern.positions][pattern.order]
         self.bias = NONE if bias is None else bias.detach().contiguous().numpy()
         self.d_features = torch.empty_like(self.features)
-        self.d_weight = torch.empty_like(by_factor) if everywhere else None
+        empty = torch.empty_like if len(features) else torch.zeros_like
+        self.d_weight = empty(by_factor) if everywhere else None
         self.d_values = NONE if everywhere else np.zeros_like(self.values)
         self.d_bias = None if bias is None else np.zeros(len(weight))  # many small terms
 
