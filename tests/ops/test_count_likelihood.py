@@ -296,7 +296,9 @@ def test_bad_input(change, message):
 def test_no_cells_have_no_gradient(n_factors):
     problem = Problem(0, 30, n_factors, density=0.5)
     if n_factors > 32:
-        problem.parameters["weight"] *= torch.rand(30, n_factors, generator=torch.Generator().manual_seed(0)) < 0.05
+        problem.parameters["weight"] *= (
+            torch.rand(30, n_factors, generator=torch.Generator().manual_seed(0)) < 0.05
+        )
         problem.parameters["weight"] = problem.parameters["weight"].T.contiguous().T
     found = problem.kernels()
     assert found.pop("value").shape == (0,)
