@@ -28,10 +28,11 @@ def is_csr32(x: Tensor) -> bool:
 
 def csr_arrays(x: Tensor) -> CSR:
     """Arrays of ``x`` (rows, columns), without a copy where the types fit."""
+    indptr, indices, values = x.crow_indices().numpy(), x.col_indices().numpy(), x.values().detach().numpy()
     return CSR(
-        x.crow_indices().to(torch.int64).contiguous().numpy(),
-        x.col_indices().to(torch.int32).contiguous().numpy(),
-        x.values().detach().contiguous().numpy(),
+        np.ascontiguousarray(indptr, np.int64),
+        np.ascontiguousarray(indices, np.int32),
+        np.ascontiguousarray(values, np.float32),
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from distaff.module.by_hand.adam import Adam
+from distaff.module.by_hand.running import RunningMoments
 from distaff.nn.layers import BATCH_NORM_EPS
 from distaff.nn.posteriors import VARIANCE_FLOOR
 from distaff.ops.csr import CSR
@@ -32,9 +33,10 @@ class EncoderStep:
     """
 
     def __init__(self, body: Any, posterior: Any, adam: Adam) -> None:
-        layer, self.norm, self.dropout = body.linears[0].linear, body.norms[0], body.dropout
+        layer, norm, self.dropout = body.linears[0].linear, body.norms[0], body.dropout
         self.weight, self.bias = adam.add(layer.weight, transposed=True), adam.add(layer.bias)
-        self.gain, self.shift = adam.add(self.norm.weight), adam.add(self.norm.bias)
+        self.gain, self.shift = adam.add(norm.weight), adam.add(norm.bias)
+        self.running = RunningMoments(norm)
         heads = posterior.mean, posterior.log_variance
         self.heads = [adam.add(p) for head in heads for p in (head.weight, head.bias)]
 
@@ -50,7 +52,7 @@ class EncoderStep:
         self.units = np.empty_like(self.normalised)
         scaling = self.gain.value, self.shift.value, BATCH_NORM_EPS, noise.numpy(), self.rate
         norm_relu(self.normalised, *scaling, mean, variance, self.inverse, self.units)
-        self.norm.follow(torch.from_numpy(mean), torch.from_numpy(variance), n_cells)
+        self.running.follow(mean, variance, n_cells)
 
     def draw(
         self, prior_loc: np.ndarray | float, prior_scale: np.ndarray | float

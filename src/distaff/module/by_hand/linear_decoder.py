@@ -10,6 +10,7 @@ from torch import Tensor
 
 from distaff.module.by_hand.adam import Adam
 from distaff.module.by_hand.likelihood import LikelihoodStep, array
+from distaff.module.by_hand.running import RunningMoments
 from distaff.nn.annotated_decoder import AnnotatedDecoder
 from distaff.nn.covariates import Covariates
 from distaff.nn.layers import BATCH_NORM_EPS
@@ -122,7 +123,7 @@ class _NormStep:
     """Batch norm that is folded into the weights."""
 
     def __init__(self, norm: Any, adam: Adam) -> None:
-        self.norm = norm
+        self.running = RunningMoments(norm)
         self.gain, self.shift = adam.add(norm.weight), adam.add(norm.bias)
 
     def fold(self, features: np.ndarray, weight: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -135,7 +136,7 @@ class _NormStep:
         gain, shift = self.gain.value, self.shift.value
         fold(features, weight, gain, shift, BATCH_NORM_EPS, *moments, out, bias)
         self.kept = weight, gain, BATCH_NORM_EPS, *moments
-        self.norm.follow(torch.from_numpy(mean), torch.from_numpy(variance), len(features))
+        self.running.follow(mean, variance, len(features))
         return torch.from_numpy(out).t(), torch.from_numpy(bias)
 
     def fold_back(self, d_weight: np.ndarray, d_bias: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from distaff.module.by_hand.adam import Adam, Parameter
 from distaff.module.by_hand.likelihood import LikelihoodStep, array
+from distaff.module.by_hand.running import RunningMoments
 from distaff.nn.covariates import Covariates
 from distaff.nn.layers import BATCH_NORM_EPS
 from distaff.ops.csr import CSR
@@ -33,10 +34,11 @@ class MLPDecoderStep:
 
     def __init__(self, module: Any, adam: Adam) -> None:
         body, heads = module.decoder.body, module.decoder.heads
-        linear, self.norm = body.linears[0].linear, body.norms[0]
+        linear, norm = body.linears[0].linear, body.norms[0]
         self.covariates = body.linears[0].shift
         self.weight, self.bias = adam.add(linear.weight), adam.add(linear.bias)
-        self.gain, self.shift = adam.add(self.norm.weight), adam.add(self.norm.bias)
+        self.gain, self.shift = adam.add(norm.weight), adam.add(norm.bias)
+        self.running = RunningMoments(norm)
         self.tables = adam.add_tables(self.covariates)
         self.heads = [
             (adam.add(heads[name].weight, transposed=True), adam.add(heads[name].bias))
@@ -58,7 +60,7 @@ class MLPDecoderStep:
         units = np.empty_like(normalised)
         scaling = self.gain.value, self.shift.value, BATCH_NORM_EPS, NONE, 0.0
         norm_relu(normalised, *scaling, mean, variance, inverse, units)
-        self.norm.follow(torch.from_numpy(mean), torch.from_numpy(variance), len(z))
+        self.running.follow(mean, variance, len(z))
 
         heads = [(w.tensor.t(), b.tensor) for w, b in self.heads]
         value, found = self.likelihood.run(counts, torch.from_numpy(units), heads, log_size)

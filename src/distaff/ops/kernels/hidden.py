@@ -6,7 +6,7 @@ import numpy as np
 
 from distaff.ops.kernels.compile import kernel
 
-__all__ = ["norm_relu", "norm_relu_back"]
+__all__ = ["follow", "norm_relu", "norm_relu_back"]
 
 F = np.float32
 
@@ -70,3 +70,12 @@ def norm_relu_back(d_out, normalised, out, gain, inverse, rate, d_gain, d_shift,
         for c in range(width):
             common = d_shift[c] + normalised[i, c] * d_gain[c]
             d_y[i, c] = gain[c] * inverse[c] * (d_y[i, c] - common / F(n))
+
+
+@kernel
+def follow(running_mean, running_variance, mean, variance, momentum, unbiased):
+    """Move running averages towards the moments of a minibatch; ``unbiased`` times its variance."""
+    momentum, unbiased = F(momentum), F(unbiased)
+    for c in range(mean.size):
+        running_mean[c] += momentum * (mean[c] - running_mean[c])
+        running_variance[c] += momentum * (variance[c] * unbiased - running_variance[c])
