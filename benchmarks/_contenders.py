@@ -124,9 +124,12 @@ def _scvi(cls: Any, adata: anndata.AnnData, **options: Any) -> Contender:
     cls.setup_anndata(adata, batch_key="batch")
     model = cls(adata, **options)
     same = {"plan_kwargs": {"n_epochs_kl_warmup": None}}  # the whole KL from the first step on, as ours
-    return Contender(
-        cls.__name__, model, lambda epochs, size: model.train(epochs, batch_size=size, **QUIET, **same)
-    )
+
+    def train(epochs: int, size: int) -> None:
+        model.module.train()  # else the second call would train with batch norm and dropout switched off
+        model.train(epochs, batch_size=size, **QUIET, **same)
+
+    return Contender(cls.__name__, model, train)
 
 
 def _drvi(adata: anndata.AnnData) -> Contender:
