@@ -43,7 +43,6 @@ def likelihood(x: torch.Tensor, n_factors: int, family: str) -> dict[str, Callab
             weight,
             bias=bias,
             log_size=log_size,
-            family=family,
             theta=log_theta.exp(),
             dropout=dropout if family == "zinb" else None,
         )

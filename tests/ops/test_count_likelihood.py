@@ -48,7 +48,6 @@ class Problem:
             p["weight"],
             bias=p.get("bias"),
             log_size=p["log_size"],
-            family=self.family,
             theta=(p["theta"], self.codes) if "theta" in p else None,
             dropout=(p["dropout"], p["dropout_bias"]) if "dropout" in p else None,
             offset=(self.design.to(p["weight"].dtype), p["table"]) if "table" in p else None,
@@ -260,7 +259,6 @@ def test_no_tensor_of_cells_and_genes(family):
             torch.zeros(n_cells, 2),
             weight,
             log_size=torch.zeros(n_cells, 1),
-            family=family,
             theta=torch.ones(n_genes),
             dropout=(torch.zeros(n_genes, 2), None) if family == "zinb" else None,
         ).sum().backward()
@@ -271,9 +269,8 @@ def test_no_tensor_of_cells_and_genes(family):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"family": "normal"}, "family must be one of"),
-        ({"theta": None}, "theta must be given"),
-        ({"dropout": (torch.ones(3, 2), None)}, "dropout must be given for 'zinb'"),
+        ({"theta": None, "dropout": (torch.ones(3, 2), None)}, "dropout must come with theta"),
+        ({"theta": torch.ones(2)}, r"theta must have the shape \(1, 3\)"),
         ({"floor": -1.0}, "floor must be >= 0"),
         ({"floor": 0.1, "bias": torch.ones(3)}, "bias must be None with a floor"),
         ({"offset": (torch.ones(4, 1), torch.ones(1, 3))}, "offset must be None without a floor"),

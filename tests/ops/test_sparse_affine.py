@@ -56,7 +56,7 @@ def test_a_pattern_may_be_larger_than_the_non_zeros():
     affine = SparseAffine(features, weight.T, bias, everything, everywhere=True)
     torch.testing.assert_close(blocks_of(affine, torch.zeros(N_CELLS, N_GENES), 8), features @ weight + bias)
     assert affine.n_nonzero() == int((weight != 0).sum())
-    assert not affine.is_sparse()
+    assert not everything.is_sparse(N_FACTORS)
 
 
 def test_only_many_factors_with_few_non_zeros_are_worth_it():

@@ -6,7 +6,6 @@ The distributions are scvi-tools' own, so that everything it computes from them 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Literal
 
 from scvi.distributions import NegativeBinomial, Normal, Poisson, ZeroInflatedNegativeBinomial
 from torch import Tensor, nn
@@ -95,7 +94,7 @@ class NegativeBinomialLikelihood(AbstractLikelihood):
         theta = self.dispersion.by_group(covariates)
         if theta is None:
             return None
-        return _log_likelihood("nb", self.link, counts, readouts, log_size, theta)
+        return _log_likelihood(self.link, counts, readouts, log_size, theta)
 
     def statistics(self, px: NegativeBinomial) -> dict[str, Tensor]:
         """Mean and inverse dispersion."""
@@ -139,7 +138,7 @@ class ZeroInflatedNegativeBinomialLikelihood(AbstractLikelihood):
         theta = self.dispersion.by_group(covariates)
         if theta is None:
             return None
-        return _log_likelihood("zinb", self.link, counts, readouts, log_size, theta)
+        return _log_likelihood(self.link, counts, readouts, log_size, theta)
 
     def statistics(self, px: ZeroInflatedNegativeBinomial) -> dict[str, Tensor]:
         """Mean of the NB, inverse dispersion, chance of the further zero."""
@@ -173,7 +172,7 @@ class PoissonLikelihood(AbstractLikelihood):
     ) -> Tensor | None:
         """Log-likelihood of each cell, in parts; None for a softplus link."""
         del covariates
-        return _log_likelihood("poisson", self.link, counts, readouts, log_size)
+        return _log_likelihood(self.link, counts, readouts, log_size)
 
     def statistics(self, px: Poisson) -> dict[str, Tensor]:
         """Mean."""
@@ -211,7 +210,6 @@ class NormalLikelihood(AbstractLikelihood):
 
 
 def _log_likelihood(
-    family: Literal["nb", "zinb", "poisson"],
     link: nn.Module,
     counts: Tensor,
     readouts: dict[str, Readout],
@@ -229,7 +227,6 @@ def _log_likelihood(
         scale.weight,
         bias=scale.bias,
         log_size=log_size,
-        family=family,
         theta=theta,
         dropout=None if dropout is None else (dropout.weight, dropout.bias),
         offset=scale.offset,

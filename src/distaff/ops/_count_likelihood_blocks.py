@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from distaff.ops._count_likelihood_inputs import Family, Gradients, Inputs
+from distaff.ops._count_likelihood_inputs import Gradients, Inputs
 from distaff.ops.csr import CSR
 from distaff.ops.kernels.nb import EPS, nb_rows
 from distaff.ops.kernels.poisson import poisson_rows
@@ -30,7 +30,6 @@ class Fixed(NamedTuple):
     """What has no gradient."""
 
     counts: CSR
-    family: Family
     codes: np.ndarray  # int32 (cells,), row of theta
     design: Tensor | None  # (cells, covariates)
     floor: float | None
@@ -192,7 +191,7 @@ class Blocks:
         head = logits.numpy(), total, *rows, self.log_size[cells]
         weight = (self.d_size if weights is None else weights)[cells], wanted, *self.scratch
         out = self.value[cells], self.d_size[cells]
-        if self.fixed.family == "poisson":
+        if self.theta[0] is NO_THETA:
             poisson_rows(*head, *weight, *out)
             return
         theta, inverse, codes = self.theta

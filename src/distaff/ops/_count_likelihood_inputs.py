@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 
-from distaff._checks import check_choice, check_number, error
+from distaff._checks import check_number, error
 
-__all__ = ["Family", "Gradients", "Inputs", "checked"]
-
-Family = Literal["nb", "zinb", "poisson"]
-FAMILIES = ("nb", "zinb", "poisson")
+__all__ = ["Gradients", "Inputs", "checked"]
 
 
 class Inputs(NamedTuple):
-    """Tensors of a linear decoder and its count likelihood; None for what there is not."""
+    """Tensors of a linear decoder and its count likelihood; None for what there is not.
+
+    Without theta counts are Poisson, with it negative binomial, with dropout too zero-inflated.
+    """
 
     features: Tensor  # (cells, factors)
     weight: Tensor  # (genes, factors)
@@ -44,17 +44,13 @@ def checked(
     inputs: Inputs,
     *,
     counts: Tensor,
-    family: str,
     codes: Tensor | None,
     design: Tensor | None,
     floor: float | None,
 ) -> None:
     """Raise unless the inputs fit each other."""
-    check_choice("family", family, FAMILIES)
-    if (inputs.theta is None) != (family == "poisson"):
-        raise error("theta must be given for 'nb' and 'zinb', and for these alone", got=f"family={family!r}")
-    if (inputs.dropout_weight is None) != (family != "zinb"):
-        raise error("dropout must be given for 'zinb', and for it alone", got=f"family={family!r}")
+    if inputs.theta is None and inputs.dropout_weight is not None:
+        raise error("dropout must come with theta", got="theta=None", fix="Zero inflation is that of the NB.")
     if floor is not None:
         check_number("floor", floor, minimum=0.0)
     if floor is not None and inputs.bias is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from distaff.ops._count_likelihood_inputs import Family, Inputs
+from distaff.ops._count_likelihood_inputs import Inputs
 
 __all__ = ["reference_log_likelihood"]
 
@@ -17,7 +17,6 @@ def reference_log_likelihood(
     counts: Tensor,
     inputs: Inputs,
     *,
-    family: Family,
     codes: Tensor | None = None,
     design: Tensor | None = None,
     floor: float | None = None,
@@ -25,18 +24,16 @@ def reference_log_likelihood(
     """Log-likelihood (cells,) in nats, with tensors of cells x genes."""
     x = counts.detach() if counts.layout is torch.strided else counts.detach().to_dense()
     mean = inputs.log_size.exp() * _logits(inputs, design, floor).softmax(dim=1)
-    if family == "poisson":
+    if inputs.theta is None:
         rate = mean.clamp(min=SMALLEST_RATE)
         return (torch.xlogy(x, rate) - rate - torch.lgamma(x + 1)).sum(dim=1)
-    assert inputs.theta is not None  # checked before; for the type checker
     theta = inputs.theta if codes is None else inputs.theta[codes]
     log_total = torch.log(theta + mean + EPS)
     zero = theta * (torch.log(theta + EPS) - log_total)
     terms = zero + x * (torch.log(mean + EPS) - log_total)
     terms = terms + torch.lgamma(x + theta) - torch.lgamma(theta) - torch.lgamma(x + 1)
-    if family == "nb":
+    if inputs.dropout_weight is None:
         return terms.sum(dim=1)
-    assert inputs.dropout_weight is not None
     logit = torch.nn.functional.linear(inputs.features, inputs.dropout_weight, inputs.dropout_bias)
     softplus = torch.nn.functional.softplus
     at_zero = softplus(zero - logit) - softplus(-logit)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from distaff.ops._count_likelihood_blocks import Blocks, Fixed, block_log_likelihood
-from distaff.ops._count_likelihood_inputs import Family, Gradients, Inputs, checked
+from distaff.ops._count_likelihood_inputs import Gradients, Inputs, checked
 from distaff.ops._count_likelihood_reference import reference_log_likelihood
 from distaff.ops.csr import csr_arrays, is_csr32, without_zeros
 
@@ -21,7 +21,6 @@ def linear_count_log_likelihood(
     *,
     bias: Tensor | None = None,
     log_size: Tensor,
-    family: Family = "nb",
     theta: Tensor | tuple[Tensor, Tensor] | None = None,
     dropout: tuple[Tensor, Tensor | None] | None = None,
     offset: tuple[Tensor, Tensor] | None = None,
@@ -56,13 +55,12 @@ def linear_count_log_likelihood(
         Bias :math:`b` (genes,), only without a floor.
     log_size
         Log library size :math:`\log \ell` (cells, 1).
-    family
-        ``"nb"``, ``"zinb"`` or ``"poisson"``.
     theta
-        Inverse dispersion (genes,), or a table (groups, genes) with the group of each cell (cells,); none for
-        ``"poisson"``.
+        Inverse dispersion (genes,), or a table (groups, genes) with the group of each cell (cells,). Without
+        it counts are Poisson.
     dropout
-        Weights :math:`V` (genes, factors) and bias :math:`c` (genes,) or None, for ``"zinb"`` alone.
+        Weights :math:`V` (genes, factors) and bias :math:`c` (genes,) or None, of zero inflation; None for
+        no inflation.
     offset
         Design :math:`d` (cells, covariates), which gets no gradient, and table :math:`T` (covariates, genes);
         only with a floor.
@@ -76,7 +74,7 @@ def linear_count_log_likelihood(
     Raises
     ------
     ValueError
-        If the family is unknown, or its parameters or their shapes do not fit.
+        If the parameters or their shapes do not fit each other.
 
     Examples
     --------
@@ -84,7 +82,7 @@ def linear_count_log_likelihood(
     >>> counts = torch.tensor([[0.0, 2.0], [1.0, 0.0]]).to_sparse_csr()
     >>> size = torch.tensor([[2.0], [1.0]]).log()
     >>> linear_count_log_likelihood(
-    ...     counts, torch.ones(2, 1), torch.zeros(2, 1), log_size=size, family="poisson"
+    ...     counts, torch.ones(2, 1), torch.zeros(2, 1), log_size=size
     ... )
     tensor([-2.6931, -1.6931])
     """
@@ -95,14 +93,14 @@ def linear_count_log_likelihood(
     design = None if design is None else design.detach()
     dropout_weight, dropout_bias = dropout or (None, None)
     inputs = Inputs(features, weight, bias, log_size, table, dropout_weight, dropout_bias, shift)
-    checked(inputs, counts=counts, family=family, codes=codes, design=design, floor=floor)
+    checked(inputs, counts=counts, codes=codes, design=design, floor=floor)
     if is_csr32(counts) and all(_fits(t) for t in (*inputs, design)):
         groups = np.zeros(len(counts), np.int32) if codes is None else _int32(codes)
         design = None if design is None else design.contiguous()
         x = csr_arrays(counts)
-        x = without_zeros(x) if family == "zinb" else x
-        return block_log_likelihood(inputs, Fixed(x, family, groups, design, floor))
-    return reference_log_likelihood(counts, inputs, family=family, codes=codes, design=design, floor=floor)
+        x = x if dropout is None else without_zeros(x)
+        return block_log_likelihood(inputs, Fixed(x, groups, design, floor))
+    return reference_log_likelihood(counts, inputs, codes=codes, design=design, floor=floor)
 
 
 def _fits(tensor: Tensor | None) -> bool:

@@ -35,6 +35,11 @@ class Pattern(NamedTuple):
         sort_by_gene(*found)
         return found
 
+    def is_sparse(self, n_factors: int) -> bool:
+        """Whether a product by the pattern costs less than a dense one."""
+        n_genes = self.indptr.size - 1
+        return n_factors >= FEWEST_FACTORS and self.positions.size <= LARGEST_SHARE * n_factors * n_genes
+
 
 def few_nonzeros(weight: Tensor) -> Pattern | None:
     """Pattern of a weight (factors, genes) with many factors and few values that are not zero, else None."""
@@ -44,8 +49,8 @@ def few_nonzeros(weight: Tensor) -> Pattern | None:
     values = weight.detach().numpy().reshape(-1)
     if np.count_nonzero(values[::SAMPLE]) > LARGEST_SHARE * values.size / SAMPLE:
         return None
-    positions = np.flatnonzero(values != 0)
-    return Pattern.of(positions, n_genes) if positions.size <= LARGEST_SHARE * values.size else None
+    pattern = Pattern.of(np.flatnonzero(values != 0), n_genes)
+    return pattern if pattern.is_sparse(n_factors) else None
 
 
 class SparseAffine:
@@ -81,11 +86,6 @@ class SparseAffine:
     def n_nonzero(self) -> int:
         """Number of weights of the pattern that are not zero."""
         return int(np.count_nonzero(self.values))
-
-    def is_sparse(self) -> bool:
-        """Whether the pattern is small enough to be worth it."""
-        n_all = self.features.shape[1] * (self.pattern.indptr.size - 1)
-        return self.features.shape[1] >= FEWEST_FACTORS and self.values.size <= LARGEST_SHARE * n_all
 
     def forward(self, cells: slice, out: Tensor) -> None:
         """Fill ``out`` (cells, genes) for some cells."""

@@ -56,10 +56,10 @@ class LikelihoodStep:
         (weight, bias), codes = heads[0], np.zeros(n_cells, np.int32)
         if self.inflated:
             inputs = Inputs(features, weight, bias, log_size, theta, *heads[1], None)
-            fixed = Fixed(without_zeros(counts), "zinb", codes, None, None)
+            fixed = Fixed(without_zeros(counts), codes, None, None)
         else:
             inputs = Inputs(features, weight, bias, log_size, theta, None, None, None)
-            fixed = Fixed(counts, "nb", codes, None, None)
+            fixed = Fixed(counts, codes, None, None)
         blocks = Blocks(inputs, fixed, scale)
         value = blocks.run(np.full(n_cells, np.float32(-1.0 / n_cells), np.float32))
         found = blocks.gradients()

@@ -59,13 +59,14 @@ class LinearDecoderStep:
 
     def _sparse(self, features: Tensor, weight: Tensor, bias: Tensor | None) -> SparseAffine | None:
         """The map by its few weights that are not zero; None where they are not few."""
-        if self.pattern is None:
+        n_factors = features.shape[1]
+        if self.pattern is None or not (self.hard or self.pattern.is_sparse(n_factors)):
             return None
         affine = SparseAffine(features, weight, bias, self.pattern, everywhere=not self.hard)
-        if not self.hard and affine.n_nonzero() != count_nonzero(weight.t().numpy().reshape(-1)):
-            self.pattern = self._pattern(self.decoder.mask)
-            affine = SparseAffine(features, weight, bias, self.pattern, everywhere=True)
-        return affine if self.hard or affine.is_sparse() else None
+        if self.hard or affine.n_nonzero() == count_nonzero(weight.t().numpy().reshape(-1)):
+            return affine
+        self.pattern = self._pattern(self.decoder.mask)  # some weight has left it
+        return self._sparse(features, weight, bias)
 
     def run(
         self, counts: CSR, z: Tensor, log_size: Tensor, covariates: Covariates

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from distaff.ops.kernels.compile import kernel
+from distaff.ops.kernels.compile import helper, kernel
 from distaff.ops.kernels.sparse_rows import gather_row
 
 __all__ = ["adam_at", "adam_flat", "adam_sparse_rows"]
@@ -12,33 +12,36 @@ __all__ = ["adam_at", "adam_flat", "adam_sparse_rows"]
 F = np.float32
 
 
+@helper
+def _step(w, g, m, v, rate, one, beta2, two, eps, decay, root):
+    """Weight and moments after a step with the gradient ``g``."""
+    g = g + decay * w
+    m = m + one * (g - m)
+    v = beta2 * v + two * g * g
+    return w - rate * m / (np.sqrt(v) * root + eps), m, v
+
+
 @kernel
 def adam_flat(weight, gradient, first, second, rate, beta1, beta2, eps, decay, root):
     """Step of ``weight`` (n,); ``rate`` is over the bias of the first moment, ``root`` that of the second."""
-    rate, one, two = F(rate), F(1.0 - beta1), F(1.0 - beta2)
-    beta2, eps, decay, root = F(beta2), F(eps), F(decay), F(1.0 / root)
+    one, two = F(1.0 - beta1), F(1.0 - beta2)
+    rate, beta2, eps, decay, root = F(rate), F(beta2), F(eps), F(decay), F(1.0 / root)
     for j in range(weight.size):
-        g = gradient[j] + decay * weight[j]
-        m = first[j] + one * (g - first[j])
-        v = beta2 * second[j] + two * g * g
-        first[j] = m
-        second[j] = v
-        weight[j] -= rate * m / (np.sqrt(v) * root + eps)
+        weight[j], first[j], second[j] = _step(
+            weight[j], gradient[j], first[j], second[j], rate, one, beta2, two, eps, decay, root
+        )
 
 
 @kernel
 def adam_at(positions, weight, gradient, first, second, rate, beta1, beta2, eps, decay, root):
     """Step of some entries of ``weight`` (n,); the others have no gradient, no moments and are 0."""
-    rate, one, two = F(rate), F(1.0 - beta1), F(1.0 - beta2)
-    beta2, eps, decay, root = F(beta2), F(eps), F(decay), F(1.0 / root)
+    one, two = F(1.0 - beta1), F(1.0 - beta2)
+    rate, beta2, eps, decay, root = F(rate), F(beta2), F(eps), F(decay), F(1.0 / root)
     for p in range(positions.size):
         j = positions[p]
-        g = gradient[p] + decay * weight[j]
-        m = first[j] + one * (g - first[j])
-        v = beta2 * second[j] + two * g * g
-        first[j] = m
-        second[j] = v
-        weight[j] -= rate * m / (np.sqrt(v) * root + eps)
+        weight[j], first[j], second[j] = _step(
+            weight[j], gradient[p], first[j], second[j], rate, one, beta2, two, eps, decay, root
+        )
 
 
 @kernel
