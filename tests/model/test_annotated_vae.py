@@ -46,8 +46,8 @@ def test_zeros_are_exact_after_every_step(simulated, monkeypatch, prox):
     shares = []
     after = FactorTrainingPlan._after_step
 
-    def record(self, optimiser):
-        after(self, optimiser)
+    def record(self, optimiser, *, penalised):
+        after(self, optimiser, penalised=penalised)
         decoder = self.module.decoder
         outside = decoder.weights.raw[decoder.l1 > 0]
         small = (outside != 0) & (outside.abs() < 1e-12)

@@ -169,8 +169,8 @@ def test_zeros_are_exact_after_every_step(make_reference, query, monkeypatch, pr
     shares = []
     after = FactorTrainingPlan._after_step
 
-    def record(self, optimiser):
-        after(self, optimiser)
+    def record(self, optimiser, *, penalised):
+        after(self, optimiser, penalised=penalised)
         weights = self.module.decoder.loadings()
         penalised = weights[self.module.decoder.l1 > 0]
         assert not ((penalised != 0) & (penalised.abs() < 1e-12)).any()

@@ -153,9 +153,9 @@ def test_learning_rate_phases(adata, monkeypatch):
 
     after = FactorTrainingPlan._after_step
 
-    def record(self, optimiser):
+    def record(self, optimiser, *, penalised):
         rates.append(optimiser.param_groups[0]["lr"])
-        return after(self, optimiser)
+        return after(self, optimiser, penalised=penalised)
 
     monkeypatch.setattr(FactorTrainingPlan, "_after_step", record)
     small(adata).train(lr_schedule=((2, 1e-3), (3, 1e-4)), seed=0, **FAST)

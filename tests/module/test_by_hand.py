@@ -24,6 +24,8 @@ CASES = [
     (AnnotatedVAE, {"n_dense": 1, "n_sparse": 1}, {"batch_key": "batch"}),
     (AnnotatedVAE, {"mask": "hard", "lambda_group": 0.0}, {"batch_key": "batch"}),
     (AnnotatedVAE, {"mask": "hard", "use_observed_lib_size": False}, {}),
+    (AnnotatedVAE, {"mask": "hard", "prox": "paper"}, {"batch_key": "batch"}),
+    (AnnotatedVAE, {"prox": "paper"}, {}),
 ]
 
 OTHERS = [
@@ -91,7 +93,9 @@ def moments_after_a_step(adata, options, model_class, *, hand):
         (tensors,) = model._minibatches(None, None, N_CELLS)
         optimiser = optimiser_of(module)
         if hand:
-            WholeStep.of(module, optimiser)(tensors)
+            step = WholeStep.of(module, optimiser)
+            step(tensors)
+            step.store()
         else:
             module.minibatch_loss(tensors).loss.backward()
             optimiser.step()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from distaff.ops.kernels.adam import adam_at, adam_flat, adam_sparse_rows
+from distaff.ops.kernels.adam import adam_flat, adam_sparse_rows
 
 LR, BETAS, EPS, DECAY = 0.01, (0.9, 0.999), 0.01, 1e-3
 
@@ -28,26 +28,19 @@ def constants(step):
     return LR / first, *BETAS, EPS, DECAY, second**0.5
 
 
-@pytest.mark.parametrize("kind", ["flat", "rows", "at"])
+@pytest.mark.parametrize("kind", ["flat", "rows"])
 def test_steps_are_torchs(kind):
     start = torch.randn(30, 12, generator=torch.Generator().manual_seed(1))
     steps = gradients()
-    inside = np.arange(0, start.numel(), 3)
     if kind == "rows":
         matrices = [sparse.random(30, 8, 0.4, "csr", np.float32, random_state=i) for i in range(len(steps))]
         source = np.random.default_rng(0).normal(size=(8, 12)).astype(np.float32)
         steps = torch.stack([torch.from_numpy(m @ source) for m in matrices])
-    if kind == "at":
-        mask = torch.zeros(start.numel())
-        mask[inside] = 1
-        start, steps = start * mask.view_as(start), steps * mask.view_as(start)
     weight, first, second = start.numpy().copy(), np.zeros((30, 12), "f"), np.zeros((30, 12), "f")
     for i, gradient in enumerate(steps):
         moments = first.reshape(-1), second.reshape(-1), *constants(i + 1)
         if kind == "flat":
             adam_flat(weight.reshape(-1), gradient.numpy().reshape(-1), *moments)
-        elif kind == "at":
-            adam_at(inside, weight.reshape(-1), gradient.numpy().reshape(-1)[inside], *moments)
         else:
             m = matrices[i]
             rows = m.indptr.astype(np.int64), m.indices, m.data

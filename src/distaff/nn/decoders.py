@@ -56,9 +56,6 @@ class MLPDecoder(AbstractDecoder):
         super().__init__()
         self.body = MLP(n_latent, widths, spec)
         self.heads = nn.ModuleDict({head: nn.Linear(widths[-1], n_genes) for head in heads})
-        for linear in self.heads.values():
-            weight: nn.Parameter = linear.get_parameter("weight")
-            weight.data = weight.data.T.contiguous().T  # the weights of a unit side by side
 
     def readouts(self, z: Tensor, covariates: Covariates) -> dict[str, Readout]:
         """Latent (..., cells, n_latent) to heads."""

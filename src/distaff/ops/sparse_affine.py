@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distaff.ops.kernels.rows import add_columns
-from distaff.ops.kernels.sparse_affine import sort_by_gene, sparse_affine, sparse_affine_back
+from distaff.ops.kernels.sparse_affine import sort_by_gene, sparse_affine, sparse_affine_back, turn
+from distaff.ops.kernels.transpose16 import TILE
+from distaff.ops.kernels.weighted_rows import WIDTH
 
 __all__ = ["Pattern", "SparseAffine", "few_nonzeros"]
 
@@ -22,18 +23,22 @@ NONE = np.empty(0, np.float32)
 class Pattern(NamedTuple):
     """Where a matrix (factors, genes) may be other than zero."""
 
-    positions: np.ndarray  # int64 (entries,), in the flat matrix, rising
-    indptr: np.ndarray  # int64 (genes + 1,), where each gene begins
-    factors: np.ndarray  # int32 (entries,), by gene
-    order: np.ndarray  # int64 (entries,), which position each is
+    positions: np.ndarray  # int64 (entries,), in the flat matrix, rising: factor by factor
+    starts: np.ndarray  # int64 (factors + 1,), where each factor begins
+    genes: np.ndarray  # int32 (entries,)
+    indptr: np.ndarray  # int64 (genes + 1,), where each gene begins in the order of genes
+    factors: np.ndarray  # int32 (entries,), in the order of genes
+    order: np.ndarray  # int64 (entries,), which position each of that order is
 
     @classmethod
-    def of(cls, positions: np.ndarray, n_genes: int) -> Pattern:
-        """Pattern of these positions."""
-        n = positions.size
-        found = cls(positions, np.empty(n_genes + 1, np.int64), np.empty(n, np.int32), np.empty(n, np.int64))
-        sort_by_gene(*found)
-        return found
+    def of(cls, positions: np.ndarray, shape: tuple[int, int]) -> Pattern:
+        """Pattern of these positions in a matrix of this shape."""
+        n, (n_factors, n_genes) = positions.size, shape
+        starts = np.searchsorted(positions, np.arange(n_factors + 1) * n_genes).astype(np.int64)
+        genes = (positions % n_genes).astype(np.int32)
+        by_gene = np.empty(n_genes + 1, np.int64), np.empty(n, np.int32), np.empty(n, np.int64)
+        sort_by_gene(positions, *by_gene)
+        return cls(positions, starts, genes, *by_gene)
 
     def is_sparse(self, n_factors: int) -> bool:
         """Whether a product by the pattern costs less than a dense one."""
@@ -49,7 +54,7 @@ def few_nonzeros(weight: Tensor) -> Pattern | None:
     values = weight.detach().numpy().reshape(-1)
     if np.count_nonzero(values[::SAMPLE]) > LARGEST_SHARE * values.size / SAMPLE:
         return None
-    pattern = Pattern.of(np.flatnonzero(values != 0), n_genes)
+    pattern = Pattern.of(np.flatnonzero(values != 0), (n_factors, n_genes))
     return pattern if pattern.is_sparse(n_factors) else None
 
 
@@ -60,59 +65,52 @@ class SparseAffine:
     ----------
     features
         Features (cells, factors).
-    weight
-        Weights (genes, factors), kept factor by factor.
+    values
+        Weights at the positions of the pattern, in their order.
     bias
         Bias (genes,), or None.
     pattern
-        Where the weights are not zero.
+        Where the weights (factors, genes) are not zero.
     everywhere
         Whether the gradient of weights outside of the pattern is wanted too.
     """
 
     def __init__(
-        self, features: Tensor, weight: Tensor, bias: Tensor | None, pattern: Pattern, *, everywhere: bool
+        self, features: Tensor, values: np.ndarray, bias: Tensor | None, pattern: Pattern, *, everywhere: bool
     ) -> None:
-        by_factor = weight.detach().t().contiguous()
-        self.features, self.pattern = features.detach().contiguous(), pattern
-        self.values = by_factor.numpy().reshape(-1)[pattern.positions][pattern.order]
+        self.features, self.pattern, self.values = features.detach().contiguous(), pattern, values
         self.bias = NONE if bias is None else bias.detach().contiguous().numpy()
         self.d_features = torch.empty_like(self.features)
-        empty = torch.empty_like if len(features) else torch.zeros_like
-        self.d_weight = empty(by_factor) if everywhere else None
-        self.d_values = NONE if everywhere else np.zeros_like(self.values)
-        self.d_bias = None if bias is None else np.zeros(len(weight))  # many small terms
-
-    def n_nonzero(self) -> int:
-        """Number of weights of the pattern that are not zero."""
-        return int(np.count_nonzero(self.values))
+        shape = self.features.shape[1], pattern.indptr.size - 1
+        self.d_weight = (torch.empty if len(features) else torch.zeros)(shape) if everywhere else None
+        self.d_values = NONE if everywhere else np.zeros_like(values)
 
     def forward(self, cells: slice, out: Tensor) -> None:
         """Fill ``out`` (cells, genes) for some cells."""
-        self.by_factor = self.features[cells].t().contiguous()
-        self.tile = np.empty((16, len(out)), np.float32)
-        entries = self.pattern.indptr, self.pattern.factors, self.values
-        sparse_affine(*entries, self.by_factor.numpy(), self.bias, self.tile, out.numpy())
+        room = -(-len(out) // WIDTH) * WIDTH  # cells beyond the last are zero
+        self.by_factor = torch.zeros(self.features.shape[1], room)
+        self.by_factor[:, : len(out)] = self.features[cells].t()
+        pattern, tile = self.pattern, torch.empty(TILE, room).numpy()
+        entries = pattern.indptr, pattern.factors, self.values[pattern.order]
+        sparse_affine(*entries, self.by_factor.numpy(), self.bias, tile, out.numpy())
 
     def backward(self, cells: slice, gradient: Tensor) -> None:
         """Add to the gradients, for the cells that came last."""
-        d_features = np.empty_like(self.by_factor.numpy())
-        entries = self.pattern.indptr, self.pattern.factors, self.values
-        terms = gradient.numpy()
-        sparse_affine_back(*entries, self.by_factor.numpy(), terms, self.tile, d_features, self.d_values)
-        self.d_features[cells] = torch.from_numpy(d_features).t()
+        (n_cells, n_genes), room = gradient.shape, self.by_factor.shape[1]
+        by_gene = (torch.empty if n_cells == room else torch.zeros)(n_genes, room)
+        turn(gradient.numpy(), by_gene.numpy())
+        d_features = torch.empty_like(self.by_factor)
+        entries = self.pattern.starts, self.pattern.genes, self.values
+        sides = self.by_factor.numpy(), by_gene.numpy(), d_features.numpy()
+        sparse_affine_back(*entries, *sides, self.d_values)
+        self.d_features[cells] = d_features[:, :n_cells].t()
         if self.d_weight is not None:
-            self.d_weight.addmm_(self.by_factor, gradient, beta=0.0 if cells.start == 0 else 1.0)
-        if self.d_bias is not None:
-            add_columns(terms, self.d_bias)
+            own = self.by_factor[:, :n_cells]
+            self.d_weight.addmm_(own, gradient, beta=0.0 if cells.start == 0 else 1.0)
 
-    def gradients(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Gradients by features, by weights (None unless wanted everywhere), and by the bias."""
-        d_bias = None if self.d_bias is None else torch.from_numpy(self.d_bias.astype(np.float32))
-        return self.d_features, None if self.d_weight is None else self.d_weight.t(), d_bias
+    def gradients(self) -> tuple[Tensor, Tensor | None]:
+        """Gradients by features, and by weights (None unless wanted everywhere).
 
-    def gradient_at_positions(self) -> np.ndarray:
-        """Gradient by the weights of the pattern, in the order of its positions."""
-        out = np.empty_like(self.d_values)
-        out[self.pattern.order] = self.d_values
-        return out
+        Those by the weights of the pattern alone are in ``d_values``, in the order of its positions.
+        """
+        return self.d_features, None if self.d_weight is None else self.d_weight.t()

@@ -78,6 +78,12 @@ class FactorTrainingPlan(TrainingPlan):
         self.n_cells = {"train": 0, "validation": 0}
         self.dimension_curves: dict[str, list[Tensor]] = defaultdict(list)
 
+    def initialize_train_metrics(self) -> None:
+        """Make none of scvi-tools' metrics, which take 10 ms a run and are not used here."""
+
+    def initialize_val_metrics(self) -> None:
+        """Make none of scvi-tools' metrics."""
+
     def setup(self, stage: str) -> None:
         """Name the weights that no gradient reaches, which several processes must not wait for."""
         del stage
@@ -105,22 +111,26 @@ class FactorTrainingPlan(TrainingPlan):
         """One optimiser step a minibatch, without the trainer's work in between; return the last loss."""
         optimiser = self.optimizers(use_pl_optimizer=False)
         progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
-        whole_step = self.module.whole_step(optimiser)
+        by_hand = self.module.whole_step(optimiser)
         loss = None
-        for minibatch in chunk:
-            batch = on_device(minibatch, self.device)
-            found = None if whole_step is None else whole_step(batch)
-            if found is None:
-                optimiser.zero_grad()
-                loss = self._step(batch, "train")
-                loss.backward()
-                optimiser.step()
-            else:
-                self._accumulate(found, "train")
-                loss = found.loss
-            self._after_step(optimiser)
-            progress.increment_ready()
-            progress.increment_completed()
+        try:
+            for minibatch in chunk:
+                batch = on_device(minibatch, self.device)
+                found = None if by_hand is None else by_hand(batch)
+                if found is None:
+                    optimiser.zero_grad()
+                    loss = self._step(batch, "train")
+                    loss.backward()
+                    optimiser.step()
+                else:
+                    self._accumulate(found, "train")
+                    loss = found.loss
+                self._after_step(optimiser, penalised=found is not None)
+                progress.increment_ready()
+                progress.increment_completed()
+        finally:
+            if by_hand is not None:
+                by_hand.store()
         return loss
 
     def validation_step(self, batch: dict[str, Tensor] | PartOfMinibatch, batch_idx: int) -> None:
@@ -139,11 +149,12 @@ class FactorTrainingPlan(TrainingPlan):
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Step as the trainer asks for it."""
         super().optimizer_step(*args, **kwargs)
-        self._after_step(self.optimizers(use_pl_optimizer=False))
+        self._after_step(self.optimizers(use_pl_optimizer=False), penalised=False)
 
-    def _after_step(self, optimiser: torch.optim.Optimizer) -> None:
-        """Apply the proximal steps, then count: schedules run in realised steps."""
-        apply_proximal_steps(self.module.decoder, optimiser)
+    def _after_step(self, optimiser: torch.optim.Optimizer, *, penalised: bool) -> None:
+        """Take the proximal steps unless that was done, then count: schedules run in realised steps."""
+        if not penalised:
+            apply_proximal_steps(self.module.decoder, optimiser)
         self.module.objective.advance()
 
     # --- metrics ---------------------------------------------------------------------------------

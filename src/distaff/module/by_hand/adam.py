@@ -10,7 +10,7 @@ from torch import nn
 
 from distaff.nn.layers import CovariateShift
 from distaff.ops.csr import CSR
-from distaff.ops.kernels.adam import adam_at, adam_flat, adam_sparse_rows
+from distaff.ops.kernels.adam import adam_flat, adam_sparse_rows
 
 __all__ = ["Adam", "Parameter"]
 
@@ -48,20 +48,20 @@ class Parameter:
     def step(self, gradient: np.ndarray) -> None:
         """Take the step for a gradient of the shape of ``value``."""
         value, first, second = self.flat
-        adam_flat(value, gradient.reshape(-1), first, second, *self._constants())
-
-    def step_at(self, positions: np.ndarray, gradient: np.ndarray) -> None:
-        """Take the step of the entries that may be other than zero."""
-        value, first, second = self.flat
-        adam_at(positions, value, gradient, first, second, *self._constants())
+        adam_flat(value, gradient.reshape(-1), first, second, *self.constants())
 
     def step_on_rows(self, columns: CSR, source: np.ndarray) -> None:
         """Take the step for the gradient ``columns @ source``."""
-        adam_sparse_rows(*columns, source, self.value, self.first, self.second, *self._constants())
+        adam_sparse_rows(*columns, source, self.value, self.first, self.second, *self.constants())
 
-    def _constants(self) -> tuple[float, ...]:
+    def constants(self) -> tuple[float, ...]:
+        """Count a step, and return its constants."""
         self.count += 1
         return self.owner.constants(self.count.item())
+
+    def learning_rate(self) -> float:
+        """Learning rate of the step."""
+        return float(self.owner.optimiser.param_groups[0]["lr"])
 
 
 class Adam:

@@ -39,6 +39,7 @@ class EncoderStep:
         self.running = RunningMoments(norm)
         heads = posterior.mean, posterior.log_variance
         self.heads = [adam.add(p) for head in heads for p in (head.weight, head.bias)]
+        self.constants: dict[tuple[float, tuple[int, ...]], np.ndarray] = {}
 
     def read(self, rows: CSR, n_cells: int) -> None:
         """Hidden units of expression (cells, genes), with the moments and the dropout of training."""
@@ -63,8 +64,7 @@ class EncoderStep:
         loc, scale = torch.addmm(b_loc, units, w_loc.t()), torch.addmm(b_log, units, w_log.t())
         shape = loc.shape
         noise = torch.randn(shape).numpy()
-        prior = [np.empty(shape, np.float32) for _ in range(2)]
-        prior[0][:], prior[1][:] = prior_loc, prior_scale
+        prior = [self._filled(value, shape) for value in (prior_loc, prior_scale)]
         self.loc = loc.numpy()
         self.drawn = [a.reshape(-1) for a in (noise, self.loc, scale.numpy(), *prior)]
         flat_noise, flat_loc, flat_scale, *flat_prior = self.drawn
@@ -72,6 +72,14 @@ class EncoderStep:
         normal = flat_loc, flat_scale, VARIANCE_FLOOR, flat_noise, *flat_prior
         draw_normal(*normal, draw.reshape(-1), kl.reshape(-1))
         return draw, kl
+
+    def _filled(self, value: np.ndarray | float, shape: tuple[int, ...]) -> np.ndarray:
+        """Array of this shape; those of a number are kept."""
+        if isinstance(value, np.ndarray):
+            return np.ascontiguousarray(np.broadcast_to(value, shape), np.float32)
+        if (value, shape) not in self.constants:
+            self.constants[value, shape] = np.full(shape, value, np.float32)
+        return self.constants[value, shape]
 
     def update(self, columns: CSR, d_draw: np.ndarray, kl_weight: float) -> None:
         """Step of all parameters; ``columns`` is the transposed expression."""
@@ -96,5 +104,5 @@ class EncoderStep:
         d_units.addmm_(by_log, w_log.tensor)
         for weight, bias, gradient in ((w_loc, b_loc, by_loc), (w_log, b_log, by_log)):
             weight.step(torch.mm(gradient.t(), units).numpy())
-            bias.step(gradient.sum(0).numpy())
+            bias.step(gradient.numpy().sum(axis=0))
         return d_units.numpy()

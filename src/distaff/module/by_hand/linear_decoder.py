@@ -10,13 +10,13 @@ from torch import Tensor
 
 from distaff.module.by_hand.adam import Adam
 from distaff.module.by_hand.likelihood import LikelihoodStep, array
+from distaff.module.by_hand.loadings import Loadings
 from distaff.module.by_hand.running import RunningMoments
 from distaff.nn.annotated_decoder import AnnotatedDecoder
 from distaff.nn.covariates import Covariates
 from distaff.nn.layers import BATCH_NORM_EPS
 from distaff.ops.csr import CSR
 from distaff.ops.kernels.fold import fold, fold_back
-from distaff.ops.kernels.vectors import count_nonzero
 from distaff.ops.sparse_affine import Pattern, SparseAffine
 
 __all__ = ["LinearDecoderStep"]
@@ -38,35 +38,51 @@ class LinearDecoderStep:
     def __init__(self, module: Any, adam: Adam) -> None:
         decoder = module.decoder
         self.decoder, self.n_latent = decoder, module.posterior.n_latent
-        self.weight = adam.add(decoder.weights.raw, transposed=True)
+        self.norm, self.bias, self.hard, self.pattern = None, None, False, None
+        annotated = isinstance(decoder, AnnotatedDecoder)
+        if annotated:
+            self.inside = decoder.mask.t().numpy() != 0
+            self.bias, self.hard = adam.add(decoder.bias), decoder.hard
+        self.loadings = Loadings(decoder, np.flatnonzero(self.inside) if self.hard else None, adam)
         self.tables = adam.add_tables(decoder.shift)
         self.likelihood = LikelihoodStep(module.likelihood, adam)
-        self.norm, self.bias, self.hard, self.pattern = None, None, False, None
-        if isinstance(decoder, AnnotatedDecoder):
-            self.bias, self.hard = adam.add(decoder.bias), decoder.hard
-            self.pattern = self._pattern(decoder.mask)
+        if annotated:
+            self.pattern = self._pattern()
         elif decoder.norm is not None:
             self.norm = _NormStep(decoder.norm, adam)
 
-    def _pattern(self, mask: Tensor) -> Pattern:
+    def _pattern(self) -> Pattern:
         """Where weights may not be zero: within the mask, wherever else they are, and of covariates."""
         ones = [np.ones_like(table.value, dtype=bool) for table in self.tables]
-        inside = mask.t().numpy() != 0
-        if not self.hard:
-            inside |= self.weight.value != 0
+        inside = self.inside if self.hard else self.inside | (self.loadings.own.value != 0)
         inside = np.concatenate([inside, *ones])
-        return Pattern.of(np.flatnonzero(inside), inside.shape[1])
+        pattern = Pattern.of(np.flatnonzero(inside), inside.shape)
+        self.within = pattern.positions[: np.searchsorted(pattern.positions, self.inside.size)]
+        return pattern
 
-    def _sparse(self, features: Tensor, weight: Tensor, bias: Tensor | None) -> SparseAffine | None:
+    def _sparse(self, features: Tensor) -> SparseAffine | None:
         """The map by its few weights that are not zero; None where they are not few."""
-        n_factors = features.shape[1]
-        if self.pattern is None or not (self.hard or self.pattern.is_sparse(n_factors)):
+        if self.pattern is None or self.bias is None:
             return None
-        affine = SparseAffine(features, weight, bias, self.pattern, everywhere=not self.hard)
-        if self.hard or affine.n_nonzero() == count_nonzero(weight.t().numpy().reshape(-1)):
-            return affine
-        self.pattern = self._pattern(self.decoder.mask)  # some weight has left it
-        return self._sparse(features, weight, bias)
+        values = self.loadings.values()
+        if not self.hard:
+            if not self.pattern.is_sparse(features.shape[1]):
+                return None
+            values = values[self.within]
+            if np.count_nonzero(values) != self.loadings.n_nonzero():  # some weight has left the pattern
+                self.pattern = self._pattern()
+                return self._sparse(features)
+        parts = [values, *(table.flat[0] for table in self.tables)]
+        joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return SparseAffine(features, joined, self.bias.tensor, self.pattern, everywhere=not self.hard)
+
+    def _dense(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Weights (genes, features) and bias of the map."""
+        values = [self.loadings.own.value, *(table.value for table in self.tables)]
+        joined = values[0] if len(values) == 1 else np.concatenate(values)
+        if self.norm is not None:
+            return self.norm.fold(features.numpy(), joined)
+        return torch.from_numpy(joined).t(), None if self.bias is None else self.bias.tensor
 
     def run(
         self, counts: CSR, z: Tensor, log_size: Tensor, covariates: Covariates
@@ -74,19 +90,16 @@ class LinearDecoderStep:
         """Log-likelihood (cells,), and the derivatives of minus its mean by latent and log library size."""
         design = self.decoder.shift.design(covariates)
         features = z if design is None else torch.cat([z, design], dim=1)
-        values = [self.weight.value, *(table.value for table in self.tables)]
-        joined = values[0] if len(values) == 1 else np.concatenate(values)
-        weight, bias = torch.from_numpy(joined).t(), None
-        if self.norm is not None:
-            weight, bias = self.norm.fold(features.numpy(), joined)
-        elif self.bias is not None:
-            bias = self.bias.tensor
-        scale = self._sparse(features, weight, bias)
-        value, found = self.likelihood.run(counts, features, [(weight, bias)], log_size, scale)
-        self.d_bias = array(found.bias) if bias is not None else NONE
+        scale = self._sparse(features)
+        if scale is None:
+            head = self._dense(features)
+        else:  # of the weights only their number of genes is asked for
+            head = self.loadings.own.tensor.t(), self.bias.tensor if self.bias else None
+        value, found = self.likelihood.run(counts, features, [head], log_size, scale)
+        self.d_bias = NONE if head[1] is None else array(found.bias)
         d_features = found.features.numpy()
         if scale is not None and self.hard:
-            self.d_weight = scale.gradient_at_positions()
+            self.d_weight = scale.d_values
         else:
             self.d_weight = array(found.weight).T
         if self.norm is not None:
@@ -95,11 +108,13 @@ class LinearDecoderStep:
         return value, np.ascontiguousarray(d_features[:, : self.n_latent]), found.log_size.numpy()
 
     def update(self) -> None:
-        """Step of all parameters."""
-        start = self._update_sparse() if self.hard else self._update_dense()
+        """Step of all parameters, and of the penalties."""
+        gradient = self.d_weight.reshape(-1)
+        start = self.loadings.values().size
+        self.loadings.step(gradient[:start])
         for table in self.tables:
             stop = start + table.value.size
-            table.step(self.d_weight.reshape(-1)[start:stop].reshape(table.value.shape))
+            table.step(gradient[start:stop])
             start = stop
         self.likelihood.update()
         if self.norm is not None:
@@ -107,17 +122,9 @@ class LinearDecoderStep:
         elif self.bias is not None:
             self.bias.step(self.d_bias)
 
-    def _update_dense(self) -> int:
-        """Step of the weights; returns how many entries of the gradient were theirs."""
-        self.weight.step(self.d_weight[: len(self.weight.value)])
-        return self.weight.value.size
-
-    def _update_sparse(self) -> int:
-        assert self.pattern is not None  # hard
-        positions = self.pattern.positions
-        n = int(np.searchsorted(positions, self.weight.value.size))
-        self.weight.step_at(positions[:n], self.d_weight[:n])
-        return n
+    def store(self) -> None:
+        """Write what is held apart back to the parameters."""
+        self.loadings.store()
 
 
 class _NormStep:

@@ -41,8 +41,7 @@ class MLPDecoderStep:
         self.running = RunningMoments(norm)
         self.tables = adam.add_tables(self.covariates)
         self.heads = [
-            (adam.add(heads[name].weight, transposed=True), adam.add(heads[name].bias))
-            for name in module.likelihood.heads
+            (adam.add(heads[name].weight), adam.add(heads[name].bias)) for name in module.likelihood.heads
         ]
         self.likelihood = LikelihoodStep(module.likelihood, adam)
         self.gradients: list[tuple[Parameter, np.ndarray]] = []
@@ -62,13 +61,13 @@ class MLPDecoderStep:
         norm_relu(normalised, *scaling, mean, variance, inverse, units)
         self.running.follow(mean, variance, len(z))
 
-        heads = [(w.tensor.t(), b.tensor) for w, b in self.heads]
+        heads = [(w.tensor, b.tensor) for w, b in self.heads]
         value, found = self.likelihood.run(counts, torch.from_numpy(units), heads, log_size)
         d_heads = [(found.weight, found.bias), (found.dropout_weight, found.dropout_bias)][: len(heads)]
         self.gradients = [
             pair
             for (own_w, own_b), (d_w, d_b) in zip(self.heads, d_heads, strict=True)
-            for pair in ((own_w, array(d_w).T), (own_b, array(d_b)))
+            for pair in ((own_w, array(d_w)), (own_b, array(d_b)))
         ]
 
         d_gain, d_shift, d_hidden = (np.empty_like(a) for a in (inverse, inverse, units))
@@ -97,3 +96,6 @@ class MLPDecoderStep:
         for parameter, gradient in self.gradients:
             parameter.step(gradient)
         self.likelihood.update()
+
+    def store(self) -> None:
+        """Do nothing: all parameters are changed where they are."""

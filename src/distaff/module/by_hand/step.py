@@ -65,9 +65,13 @@ class WholeStep:
         return step if in_training == step.adam.parameters() and step.adam.is_contiguous() else None
 
     def __call__(self, tensors: dict[str, Tensor]) -> MinibatchLoss | None:
-        """Take one step; None, with nothing done, where the counts are not sparse on the CPU."""
+        """Take one step, penalties included; None, with nothing done, where counts are not sparse on the CPU.
+
+        The parameters are up to date after :meth:`store` only.
+        """
         x = tensors[REGISTRY_KEYS.X_KEY]
         if not is_csr32(x):
+            self.store()
             return None
         counts = csr_arrays(x)
         covariates = self.module._covariates(tensors)
@@ -96,6 +100,10 @@ class WholeStep:
             self.library.update(columns, d_size, 1.0 / n_cells)
         return _loss(term.name, -log_likelihood, kl, kl_library[:, 0], beta, self.encoder.loc)
 
+    def store(self) -> None:
+        """Write what is held apart between steps back to the parameters and the optimiser."""
+        self.decoder.store()
+
 
 def _loss(
     name: str,
@@ -105,10 +113,11 @@ def _loss(
     beta: float,
     location: np.ndarray,
 ) -> MinibatchLoss:
-    r, k, kl_l = (torch.from_numpy(array) for array in (reconstruction, kl, kl_library))
-    weighted = beta * k.sum(dim=1)
-    parts = {"reconstruction": r, name: weighted, "library": kl_l}
-    return MinibatchLoss((r + (weighted + kl_l)).mean(), r, k, kl_l, parts, torch.from_numpy(location))
+    weighted = np.float32(beta) * kl.sum(axis=1)
+    loss = (reconstruction + (weighted + kl_library)).mean(keepdims=True)
+    arrays = loss, reconstruction, weighted, kl_library, kl, location
+    total, r, w, kl_l, k, found = (torch.from_numpy(array) for array in arrays)
+    return MinibatchLoss(total[0], r, k, kl_l, {"reconstruction": r, name: w, "library": kl_l}, found)
 
 
 def _is_known(module: Any) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 from distaff.ops.kernels.compile import helper, kernel
 from distaff.ops.kernels.sparse_rows import gather_row
 
-__all__ = ["adam_at", "adam_flat", "adam_sparse_rows"]
+__all__ = ["adam_flat", "adam_sparse_rows"]
 
 F = np.float32
 
@@ -29,18 +29,6 @@ def adam_flat(weight, gradient, first, second, rate, beta1, beta2, eps, decay, r
     for j in range(weight.size):
         weight[j], first[j], second[j] = _step(
             weight[j], gradient[j], first[j], second[j], rate, one, beta2, two, eps, decay, root
-        )
-
-
-@kernel
-def adam_at(positions, weight, gradient, first, second, rate, beta1, beta2, eps, decay, root):
-    """Step of some entries of ``weight`` (n,); the others have no gradient, no moments and are 0."""
-    one, two = F(1.0 - beta1), F(1.0 - beta2)
-    rate, beta2, eps, decay, root = F(rate), F(beta2), F(eps), F(decay), F(1.0 / root)
-    for p in range(positions.size):
-        j = positions[p]
-        weight[j], first[j], second[j] = _step(
-            weight[j], gradient[p], first[j], second[j], rate, one, beta2, two, eps, decay, root
         )
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from distaff.ops.kernels.compile import kernel
-from distaff.ops.kernels.rows import CHUNK, finish, gather, scatter, split
+from distaff.ops.kernels.rows import CHUNK, finish, gather, rates_of, scatter, split
 from distaff.ops.kernels.vector_math import lgamma_parts, log1p32, log32, log64
 
 __all__ = ["EPS", "nb_counts", "nb_rows", "nb_zeros"]
@@ -102,16 +102,17 @@ def nb_counts(x, work, double, order):
 
 @kernel
 def nb_rows(
-    rates, total, indptr, indices, values, log_size, theta, inverse, codes, weights, wanted,
-    by_mean, work, double, order, value, d_size, d_theta,
+    rates, slope, floor, indptr, indices, values, log_size, theta, inverse, codes, weights, wanted,
+    by_mean, work, double, order, value, d_size, d_bias, d_theta,
 ):  # fmt: skip
-    """Negative binomial: ``rates`` (cells, genes) become derivatives by the logits where wanted."""
+    """Negative binomial: logits in ``rates`` (cells, genes) become their derivatives where wanted."""
     n_genes = rates.shape[1]
     for i in range(rates.shape[0]):
         place, x = indices[indptr[i] : indptr[i + 1]], values[indptr[i] : indptr[i + 1]]
         n, row, code, weight = x.size, rates[i], codes[i], weights[i]
+        total = rates_of(rates, slope, floor, i)
         size = math.exp(np.float64(log_size[i]))
-        factor = size / total[i]
+        factor = size / total
         high, low = split(factor)
         th, inv, by_theta = theta[code], inverse[code], d_theta[code]
         v, g = 0.0, 0.0
@@ -127,9 +128,9 @@ def nb_rows(
             work[3, k] = F(0.0)
         gather(th, place, work[1])
         v1, g1 = nb_counts(x, work, double, order)
-        value[i] = v + v1 if math.isfinite(total[i]) else np.nan
+        value[i] = v + v1 if math.isfinite(total) else np.nan
         if wanted:
             scatter(by_mean, place, work[2], F(1.0))
             scatter(by_theta, place, work[3], weight)
             d_size[i] = weight * (g + g1)
-            finish(row, by_mean, factor, (g + g1) / size if size > 0.0 else 0.0, weight)
+            finish(row, by_mean, factor, (g + g1) / size if size > 0.0 else 0.0, weight, d_bias)

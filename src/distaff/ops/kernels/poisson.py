@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from distaff.ops.kernels.compile import kernel
-from distaff.ops.kernels.rows import CHUNK, finish, gather, scatter, split
+from distaff.ops.kernels.rows import CHUNK, finish, gather, rates_of, scatter, split
 from distaff.ops.kernels.vector_math import lgamma_parts, log64
 
 __all__ = ["poisson_rows"]
@@ -61,15 +61,17 @@ def _poisson_counts(x, mean, by_mean):
 
 @kernel
 def poisson_rows(
-    rates, total, indptr, indices, values, log_size, weights, wanted, by_mean, work, value, d_size,
+    rates, slope, floor, indptr, indices, values, log_size, weights, wanted,
+    by_mean, work, value, d_size, d_bias,
 ):  # fmt: skip
-    """Poisson: ``rates`` (cells, genes) become the derivatives by the logits where they are wanted."""
+    """Poisson: logits in ``rates`` (cells, genes) become their derivatives where wanted."""
     n_genes = rates.shape[1]
     for i in range(rates.shape[0]):
         place, x = indices[indptr[i] : indptr[i + 1]], values[indptr[i] : indptr[i + 1]]
         row, n = rates[i], x.size
+        total = rates_of(rates, slope, floor, i)
         size = math.exp(np.float64(log_size[i]))
-        factor = size / total[i]
+        factor = size / total
         high, low = split(factor)
         v, g = 0.0, 0.0
         for start in range(0, n_genes, CHUNK):
@@ -81,8 +83,8 @@ def poisson_rows(
         for k in range(n):
             work[0, k] *= high
         v1, g1 = _poisson_counts(x, work[0], work[1])
-        value[i] = v + v1 - log_factorials(x) if math.isfinite(total[i]) else np.nan
+        value[i] = v + v1 - log_factorials(x) if math.isfinite(total) else np.nan
         if wanted:
             scatter(by_mean, place, work[1], F(1.0))
             d_size[i] = weights[i] * (g + g1)
-            finish(row, by_mean, factor, (g + g1) / size if size > 0.0 else 0.0, weights[i])
+            finish(row, by_mean, factor, (g + g1) / size if size > 0.0 else 0.0, weights[i], d_bias)

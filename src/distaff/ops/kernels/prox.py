@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
+from distaff.ops.kernels.adam import adam_flat
 from distaff.ops.kernels.compile import kernel
 
-__all__ = ["prox_rows"]
+__all__ = ["adam_prox_rows", "prox_rows"]
 
 F = np.float32
 NEWTON_STEPS = 32
@@ -16,17 +17,24 @@ TOLERANCE = 1e-9
 
 
 @kernel
-def _threshold(row, second, l1, metric, root, eps, rate):
-    """Soft thresholds of a factor's weights; fills their metric and returns the squared norm in it."""
-    norm = F(0.0)
+def _drop_small(row, second, l1, root, eps, rate):
+    """Set to zero what L1 brings to zero, ``|w| d <= l1`` with the metric d, without a root or a division."""
     for j in range(row.size):
-        d = (np.sqrt(second[j]) * root + eps) * rate
-        v, t = row[j], l1[j] / d
-        x = v - min(max(v, -t), t)
-        metric[j] = d
-        row[j] = x
-        norm += (d * x) * (d * x)
-    return norm
+        a = abs(row[j]) * rate
+        left = l1[j] - a * eps
+        right = (a * root) * (a * root) * second[j]
+        small = (left >= F(0.0)) & (right <= left * left) & (l1[j] > F(0.0))  # NaN is not
+        row[j] = F(0.0) if small else row[j]
+
+
+@kernel
+def _nonzero(row, place):
+    """Fill ``place`` with where ``row`` is not zero, and return how many these are."""
+    n = 0
+    for j in range(row.size):
+        place[n] = j
+        n += int(row[j] != F(0.0))
+    return n
 
 
 @kernel
@@ -51,6 +59,46 @@ def _solve(v, offset, n, r):
 
 
 @kernel
+def _count(row, place, n):
+    """How many of the values at the first ``n`` places are not zero."""
+    count = 0
+    for i in range(n):
+        count += int(row[place[i]] != F(0.0))
+    return count
+
+
+@kernel
+def _prox_row(row, second, l1, strength, root, eps, rate, place, v, offset):
+    """Penalties of one factor's weights; returns how many of them are not zero. The rest is scratch."""
+    _drop_small(row, second, l1, root, eps, rate)
+    n = _nonzero(row, place)
+    squares, largest = 0.0, 0.0
+    for i in range(n):
+        j = place[i]
+        metric = (np.sqrt(second[j]) * root + eps) * rate
+        t = l1[j] / metric
+        x = row[j] - min(max(row[j], -t), t)
+        row[j] = x
+        d = np.float64(metric)
+        squares += (d * x) * (d * x)
+        largest = max(largest, d)
+        v[i], offset[i] = np.float64(x), d
+    if strength == 0.0:
+        return _count(row, place, n)
+    norm = math.sqrt(squares)
+    if norm <= strength:
+        for i in range(n):
+            row[place[i]] = F(0.0)
+        return 0
+    for i in range(n):
+        offset[i] = strength / offset[i]
+    r = _solve(v, offset, n, (norm - strength) / largest if math.isfinite(norm) else 0.0)
+    for i in range(n):
+        row[place[i]] = F(v[i] * (r / (r + offset[i])))
+    return _count(row, place, n)
+
+
+@kernel
 def prox_rows(weight, second, l1, group, correction, eps, lr):
     """Apply the penalties to ``weight`` (factors, genes) in place.
 
@@ -59,25 +107,29 @@ def prox_rows(weight, second, l1, group, correction, eps, lr):
     weights of the penalties.
     """
     n_genes = weight.shape[1]
-    metric, v, offset = np.empty(n_genes, F), np.empty(n_genes), np.empty(n_genes)
-    place = np.empty(n_genes, np.int32)
-    root, rate, eps = F(math.sqrt(1.0 / correction)), F(1.0 / lr), F(eps)
+    scratch = np.empty(n_genes, np.int32), np.empty(n_genes), np.empty(n_genes)
+    constants = F(math.sqrt(1.0 / correction)), F(eps), F(1.0 / lr)
     for k in range(weight.shape[0]):
-        row, strength = weight[k], np.float64(group[k])
-        norm = math.sqrt(np.float64(_threshold(row, second[k], l1[k], metric, root, eps, rate)))
-        if strength == 0.0:
-            continue
-        if norm <= strength:
-            row[:] = F(0.0)
-            continue
-        n, largest = 0, 0.0
-        for j in range(n_genes):
-            place[n] = j
-            n += int(row[j] != F(0.0))
-        for i in range(n):
-            d = np.float64(metric[place[i]])
-            v[i], offset[i] = np.float64(row[place[i]]), strength / d
-            largest = max(largest, d)
-        r = _solve(v, offset, n, (norm - strength) / largest if math.isfinite(norm) else 0.0)
-        for i in range(n):
-            row[place[i]] = F(v[i] * (r / (r + offset[i])))
+        _prox_row(weight[k], second[k], l1[k], np.float64(group[k]), *constants, *scratch)
+
+
+@kernel
+def adam_prox_rows(
+    starts, weight, gradient, first, second, rate, beta1, beta2, eps, decay, root, l1, group, lr
+):
+    """Adam's step and then the penalties, factor by factor; returns how many weights are not zero.
+
+    All of a factor's entries are neighbours in the flat arrays, from ``starts[k]`` up to ``starts[k + 1]``.
+    """
+    most = 0
+    for k in range(group.size):
+        most = max(most, starts[k + 1] - starts[k])
+    scratch = np.empty(most, np.int32), np.empty(most), np.empty(most)
+    constants = F(1.0 / root), F(eps), F(1.0 / lr)
+    n = 0
+    for k in range(group.size):
+        c = slice(starts[k], starts[k + 1])
+        row, moment = weight[c], second[c]
+        adam_flat(row, gradient[c], first[c], moment, rate, beta1, beta2, eps, decay, root)
+        n += _prox_row(row, moment, l1[c], np.float64(group[k]), *constants, *scratch)
+    return n

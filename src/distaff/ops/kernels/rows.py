@@ -11,7 +11,7 @@ import numpy as np
 from distaff.ops.kernels.compile import bits, from_bits, kernel
 from distaff.ops.kernels.vector_math import ONE_BITS, exp32, expm1_parts
 
-__all__ = ["CHUNK", "add_columns", "additive_exp", "finish", "gather", "scatter", "softmax_exp", "split"]
+__all__ = ["CHUNK", "finish", "gather", "rates_of", "scatter", "split"]
 
 F = np.float32
 CHUNK = 512  # genes whose terms stay in the innermost cache and are added up in float32
@@ -39,41 +39,41 @@ def _exp_part(row, high):
 
 
 @kernel
-def softmax_exp(logits, total):
-    """``logits`` (cells, genes) to ``exp(logits - top)`` of each cell's top, and its sum over genes."""
-    n_cells, n_genes = logits.shape
-    for i in range(n_cells):
-        row = logits[i]
-        high = _largest(row)
-        sum_ = 0.0
-        for start in range(0, n_genes, CHUNK):
-            sum_ += np.float64(_exp_part(row[start : start + CHUNK], high))
-        total[i] = sum_
+def _softmax_row(row):
+    """``row`` to ``exp(row - its largest)``; returns the sum."""
+    high = _largest(row)
+    total = 0.0
+    for start in range(0, row.size, CHUNK):
+        total += np.float64(_exp_part(row[start : start + CHUNK], high))
+    return total
 
 
 @kernel
-def additive_exp(activity, offset, floor, total):
-    """``activity`` a to ``(expm1(a) + floor) exp(offset)``, scaled for each cell, and its sum over genes.
+def _additive_row(row, slope, floor):
+    """``row`` a to ``(expm1(a) + floor) exp(slope)``, scaled; returns the sum.
 
-    ``offset`` becomes the derivative of the logits by a, ``exp(a) / (expm1(a) + floor)``.
+    ``slope`` becomes the derivative of the logits by a, ``exp(a) / (expm1(a) + floor)``.
     """
-    n_cells, n_genes = activity.shape
     floor = F(floor)
-    for i in range(n_cells):
-        row, slope = activity[i], offset[i]
-        shift, high = expm1_parts(_largest(row))[0], _largest(slope)
-        unit = from_bits(np.int32((max(-shift, np.int32(-126)) << np.int32(23)) + ONE_BITS))
-        part = 0.0
-        for j in range(n_genes):
-            k, p = expm1_parts(row[j])
-            k = max(np.int32(k - shift), np.int32(-126))
-            power = from_bits(np.int32((k << np.int32(23)) + ONE_BITS))
-            rate = power * p + ((power - unit) + floor * unit)
-            value = rate * exp32(slope[j] - high)
-            slope[j] = (power + power * p) / rate
-            row[j] = value
-            part += np.float64(value)
-        total[i] = part
+    shift, high = expm1_parts(_largest(row))[0], _largest(slope)
+    unit = from_bits(np.int32((max(-shift, np.int32(-126)) << np.int32(23)) + ONE_BITS))
+    total = 0.0
+    for j in range(row.size):
+        k, p = expm1_parts(row[j])
+        k = max(np.int32(k - shift), np.int32(-126))
+        power = from_bits(np.int32((k << np.int32(23)) + ONE_BITS))
+        rate = power * p + ((power - unit) + floor * unit)
+        value = rate * exp32(slope[j] - high)
+        slope[j] = (power + power * p) / rate
+        row[j] = value
+        total += np.float64(value)
+    return total
+
+
+@kernel
+def rates_of(logits, slope, floor, i):
+    """Turn a cell's ``logits`` into rates up to a factor, and return their sum; an empty ``slope`` is none."""
+    return _additive_row(logits[i], slope[i], floor) if slope.shape[0] else _softmax_row(logits[i])
 
 
 @kernel
@@ -98,16 +98,10 @@ def scatter(target, indices, terms, weight):
 
 
 @kernel
-def finish(rates, by_mean, factor, share, weight):
-    """``rates`` to the derivatives by the logits, from those by the log means."""
+def finish(rates, by_mean, factor, share, weight, by_bias):
+    """``rates`` to the derivatives by the logits, from those by the log means; adds them to ``by_bias``."""
     part, weight = F(weight * factor * share), F(weight)
     for j in range(rates.size):
-        rates[j] = weight * by_mean[j] - part * rates[j]
-
-
-@kernel
-def add_columns(terms, total):
-    """Add the sum of each column of ``terms`` (cells, genes) to ``total`` in float64."""
-    for i in range(terms.shape[0]):
-        for j in range(total.size):
-            total[j] += np.float64(terms[i, j])
+        g = weight * by_mean[j] - part * rates[j]
+        rates[j] = g
+        by_bias[j] += g

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from distaff.ops.kernels.compile import kernel
+from distaff.ops.kernels.sparse_rows import gather_row
+from distaff.ops.kernels.transpose16 import TILE, transpose_tile
 
-__all__ = ["sort_by_gene", "sparse_affine", "sparse_affine_back"]
+__all__ = ["sort_by_gene", "sparse_affine", "sparse_affine_back", "turn"]
 
 F = np.float32
-TILE = 16  # genes whose values fill a line of the cache
 
 
 @kernel
@@ -34,40 +35,58 @@ def sort_by_gene(positions, indptr, factors, order):
 
 @kernel
 def sparse_affine(indptr, factors, values, features, bias, tile, out):
-    """Fill ``out`` (cells, genes) from ``features`` (factors, cells); ``tile`` is scratch (16, cells)."""
+    """Fill ``out`` (cells, genes) from ``features`` (factors, room for cells); ``tile`` is (16, room)."""
     n_cells, n_genes = out.shape
+    whole = n_cells - n_cells % TILE
     for start in range(0, n_genes, TILE):
         width = min(TILE, n_genes - start)
         for t in range(width):
-            b = bias[start + t] if bias.size else F(0.0)
-            for i in range(n_cells):
-                tile[t, i] = b
-            for p in range(indptr[start + t], indptr[start + t + 1]):
-                k, value = factors[p], values[p]
-                for i in range(n_cells):
-                    tile[t, i] += value * features[k, i]
-        for i in range(n_cells):
+            row = tile[t]
+            gather_row(factors, values, features, row, indptr[start + t], indptr[start + t + 1])
+            if bias.size:
+                b = bias[start + t]
+                for i in range(row.size):
+                    row[i] += b
+        n_moved = whole if width == TILE else 0
+        for i in range(0, n_moved, TILE):
+            transpose_tile(tile, np.int64(0), np.int64(i), out, np.int64(i), np.int64(start))
+        for i in range(n_moved, n_cells):
             for t in range(width):
                 out[i, start + t] = tile[t, i]
 
 
 @kernel
-def sparse_affine_back(indptr, factors, values, features, gradient, tile, d_features, d_values):
-    """Fill ``d_features`` (factors, cells), and add to ``d_values`` unless it is empty."""
-    n_cells, n_genes = gradient.shape
-    d_features[:] = F(0.0)
-    for start in range(0, n_genes, TILE):
-        width = min(TILE, n_genes - start)
-        for i in range(n_cells):
+def turn(matrix, out):
+    """Fill the first rows and columns of ``out`` with the transposed ``matrix``."""
+    n_rows, n_columns = matrix.shape
+    whole = n_rows - n_rows % TILE
+    for j in range(0, n_columns, TILE):
+        width = min(TILE, n_columns - j)
+        n_moved = whole if width == TILE else 0
+        for i in range(0, n_moved, TILE):
+            transpose_tile(matrix, np.int64(i), np.int64(j), out, np.int64(j), np.int64(i))
+        for i in range(n_moved, n_rows):
             for t in range(width):
-                tile[t, i] = gradient[i, start + t]
-        for t in range(width):
-            for p in range(indptr[start + t], indptr[start + t + 1]):
-                k, value = factors[p], values[p]
-                for i in range(n_cells):
-                    d_features[k, i] += value * tile[t, i]
-                if d_values.size:
-                    total = F(0.0)
-                    for i in range(n_cells):
-                        total += features[k, i] * tile[t, i]
-                    d_values[p] += total
+                out[j + t, i] = matrix[i, j + t]
+
+
+@kernel
+def _dot(a, b):
+    total = F(0.0)
+    for i in range(a.size):
+        total += a[i] * b[i]
+    return total
+
+
+@kernel
+def sparse_affine_back(starts, genes, values, features, gradient, d_features, d_values):
+    """Fill ``d_features`` (factors, room for cells), and add to ``d_values`` unless it is empty.
+
+    Entries are in the order of factors, which begin at ``starts``; ``gradient`` is (genes, room for cells).
+    """
+    for k in range(features.shape[0]):
+        gather_row(genes, values, gradient, d_features[k], starts[k], starts[k + 1])
+        if d_values.size:
+            row = features[k]
+            for p in range(starts[k], starts[k + 1]):
+                d_values[p] += _dot(row, gradient[genes[p]])

@@ -75,7 +75,10 @@ def copy_rows(
 ) -> None:
     """Rows of a CSR matrix to another, whose row pointers are known."""
     for i in range(rows.size):
-        start, begin = indptr[rows[i]], out_indptr[i]
-        for k in range(out_indptr[i + 1] - begin):
-            out_indices[begin + k] = indices[start + k]
-            out_values[begin + k] = values[start + k]
+        start, stop = indptr[rows[i]], indptr[rows[i] + 1]
+        begin, end = out_indptr[i], out_indptr[i + 1]
+        from_indices, to_indices = indices[start:stop], out_indices[begin:end]
+        from_values, to_values = values[start:stop], out_values[begin:end]
+        for k in range(to_values.size):
+            to_indices[k] = from_indices[k]
+            to_values[k] = from_values[k]

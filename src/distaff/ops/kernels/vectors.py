@@ -33,7 +33,8 @@ def count_nonzero(x):
 def sum_rows(indptr, values, out):
     """Sum of the values of each row, in float64."""
     for i in range(out.size):
+        row = values[indptr[i] : indptr[i + 1]]
         total = 0.0
-        for k in range(indptr[i], indptr[i + 1]):
-            total += np.float64(values[k])
+        for k in range(row.size):
+            total += np.float64(row[k])
         out[i] = F(total)

@@ -8,7 +8,7 @@ import numpy as np
 
 from distaff.ops.kernels.compile import kernel
 from distaff.ops.kernels.nb import nb_counts, nb_zeros
-from distaff.ops.kernels.rows import CHUNK, finish, gather, scatter, split
+from distaff.ops.kernels.rows import CHUNK, finish, gather, rates_of, scatter, split
 from distaff.ops.kernels.vector_math import log1p32, sigmoid_parts
 
 __all__ = ["zinb_rows"]
@@ -97,16 +97,17 @@ def _counts(x, place, theta, inverse, work, double, order):
 
 @kernel
 def zinb_rows(
-    rates, total, indptr, indices, values, log_size, theta, inverse, codes, weights, wanted,
-    by_mean, work, double, order, value, d_size, d_theta, dropout, log, chance,
+    rates, slope, floor, indptr, indices, values, log_size, theta, inverse, codes, weights, wanted,
+    by_mean, work, double, order, value, d_size, d_bias, d_theta, dropout, log, chance, d_dropout_bias,
 ):  # fmt: skip
-    """Zero-inflated NB: ``rates`` and ``dropout`` logits (cells, genes) become the derivatives."""
+    """Zero-inflated NB: logits in ``rates`` and ``dropout`` (cells, genes) become their derivatives."""
     n_genes = rates.shape[1]
     for i in range(rates.shape[0]):
         place, x = indices[indptr[i] : indptr[i + 1]], values[indptr[i] : indptr[i + 1]]
         row, logit, code, weight = rates[i], dropout[i], codes[i], weights[i]
+        total = rates_of(rates, slope, floor, i)
         size = math.exp(np.float64(log_size[i]))
-        factor = size / total[i]
+        factor = size / total
         high, low = split(factor)
         th, inv, by_theta = theta[code], inverse[code], d_theta[code]
         _take(row, place, high, work[0])
@@ -119,12 +120,14 @@ def zinb_rows(
             v += np.float64(_zinb_mixture(lo, th[c], logit[c], ch, weight))
             g += np.float64(_zinb_derivatives(lo, ch, inv[c], by_mean[c], by_theta[c], weight))
         v1, g1 = _counts(x, place, th, inv, work, double, order)
-        value[i] = v + v1 if math.isfinite(total[i]) else np.nan
+        value[i] = v + v1 if math.isfinite(total) else np.nan
         if wanted:
             for k in range(x.size):
                 row[place[k]] = work[0, k] / high
                 logit[place[k]] = weight * work[6, k]
+            for j in range(n_genes):
+                d_dropout_bias[j] += logit[j]
             scatter(by_mean, place, work[2], F(1.0))
             scatter(by_theta, place, work[3], weight)
             d_size[i] = weight * (g + g1)
-            finish(row, by_mean, factor, (g + g1) / size if size > 0.0 else 0.0, weight)
+            finish(row, by_mean, factor, (g + g1) / size if size > 0.0 else 0.0, weight, d_bias)
