@@ -1,3 +1,6 @@
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+
 import anndata
 import numpy as np
 import pandas as pd
@@ -8,11 +11,18 @@ from distaff.cli import main
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
+def run(tmp_path_factory):
+    """Folder of one run, and what it said on stdout and on stderr."""
     output = tmp_path_factory.mktemp("demo") / "out"
     sizes = ["--n-cells", "150", "--n-genes", "200", "--max-epochs", "2", "--accelerator", "cpu"]
-    assert main(["demo", *sizes, "--output", str(output)]) == 0
-    return output
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        assert main(["demo", *sizes, "--output", str(output)]) == 0
+    return output, out.getvalue(), err.getvalue()
+
+
+@pytest.fixture
+def done(run):
+    return run[0]
 
 
 def test_files(done):
@@ -49,14 +59,12 @@ def test_scores(done):
     assert set(agreement["model"]) == {"beta_1", "beta_10"}
 
 
-def test_table_of_programs_ends_with_the_mean(tmp_path, capfd):
-    sizes = ["--n-cells", "60", "--n-genes", "100", "--max-epochs", "1", "--accelerator", "cpu"]
-    assert main(["demo", *sizes, "--output", str(tmp_path / "out")]) == 0
-    out, err = capfd.readouterr()
+def test_table_of_programs_ends_with_the_mean(run):
+    folder, out, err = run
     lines = out.splitlines()
     start = next(i for i, line in enumerate(lines) if line.split() == ["beta=1", "beta=10"])
     rows = [line.split()[0] for line in lines[start + 2 : start + 10]]
     assert rows[:6] == [f"identity_{i}" for i in range(1, 6)] + ["activity_1"]
     assert rows[7] == "mean"
-    assert f"Written to {tmp_path / 'out'}:" in lines
+    assert f"Written to {folder}:" in lines
     assert all(line.startswith("distaff: ") for line in err.splitlines())

@@ -13,14 +13,23 @@ from distaff.cli._quiet import log, quiet
 from distaff.cli._table import format_table
 
 
-@pytest.mark.parametrize(("option", "text"), [("--help", "usage: distaff"), ("--version", ds.__version__)])
-def test_as_a_process(option, text):
+def test_as_a_process():
     done = subprocess.run(
-        [sys.executable, "-m", "distaff", option], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "distaff", "--version"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0
-    assert text in done.stdout
+    assert ds.__version__ in done.stdout
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(("option", "text"), [("--help", "usage: distaff"), ("--version", ds.__version__)])
+def test_of_the_command_itself(option, text, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([option])
+    assert end.value.code == 0
+    out, err = capsys.readouterr()
+    assert text in out
+    assert err == ""
 
 
 @pytest.mark.parametrize("command", ["demo", "fit", "report"])

@@ -296,7 +296,7 @@ def test_wrong_run_is_refused(adata, tmp_path):
 def test_relevant_sets_are_found_in_noisier_data(seed):
     adata, weights, _ = simulate(1000, 150, noise=1.5, seed=seed)
     model = FSCLVM(adata)
-    model.train(300, seed=0, **FAST)
+    model.train(150, seed=0, **FAST)
     relevance = model.get_relevance().iloc[:N_SETS]
     assert set(relevance.nlargest(N_ACTIVE).index) == {"set0", "set1", "set2"}
     inclusion = model.get_gene_inclusion()

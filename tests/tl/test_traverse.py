@@ -11,6 +11,7 @@ import torch
 
 import distaff as ds
 from distaff import tl
+from distaff.model import _traversal
 
 TRAINING = {"accelerator": "cpu", "enable_progress_bar": False}
 
@@ -67,6 +68,42 @@ def test_is_the_mean_over_cells_and_their_covariates(make_adata) -> None:
             logs.append(px.scale.log().mean(0).numpy())
         expected = logs[1] - logs[0]
         np.testing.assert_allclose(adata.varm["distaff_traversal"][factor], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("cls", [ds.model.BetaVAE, scvi.model.SCVI])
+@pytest.mark.parametrize("batch_size", [None, 7])
+def test_blocks_do_not_matter_and_stay_small(make_adata, monkeypatch, cls, batch_size) -> None:
+    adata = make_adata(50, covariates=True)
+    model = trained(cls, adata, n_latent=3)
+    whole = tl.traverse(adata, model, copy=True).varm["distaff_traversal"]
+    n_values = []
+    log_expression = _traversal._log_expression
+
+    def measured(module, inputs):
+        found = log_expression(module, inputs)
+        n_values.append(found.numel())
+        return found
+
+    monkeypatch.setattr(_traversal, "_log_expression", measured)
+    monkeypatch.setattr(_traversal, "BLOCK", 20 * 30)  # 30 rows of 20 genes
+    tl.traverse(adata, model, batch_size=batch_size)
+    np.testing.assert_allclose(adata.varm["distaff_traversal"], whole, rtol=1e-5, atol=1e-7)
+    assert np.abs(whole.to_numpy()).max() > 1e-3
+    assert max(n_values) <= 20 * 30
+    assert sum(n_values) == 50 * 3 * 2 * 20
+
+
+def test_shares_are_those_of_the_generative_part(make_adata) -> None:
+    adata = make_adata(covariates=True)
+    for cls in (ds.model.LinearVAE, ds.model.BetaVAE, ds.model.ProgramVAE):
+        model = trained(cls, adata)
+        assert model.module.gives_shares
+        z = torch.from_numpy(model.get_latent_representation())
+        batch = torch.tensor(adata.obs["batch"].cat.codes.to_numpy(copy=True)).long()[:, None]
+        with torch.inference_mode():
+            expected = model.module.generative(z, torch.zeros(60, 1), batch)["px"].scale.log()
+            found = model.module.log_shares(z, batch)
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_drvi(make_adata) -> None:

@@ -8,7 +8,7 @@ import torch
 from scvi import REGISTRY_KEYS
 from scvi.distributions import Poisson
 from scvi.module.base import BaseMinifiedModeModuleClass, LossOutput, auto_move_data
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from distaff._keys import MINIFIED
@@ -256,6 +256,19 @@ class FactorModule(BaseMinifiedModeModuleClass):
             covariates = Covariates(inputs["batch_index"], None, inputs["cat_covs"], inputs["cont_covs"])
             library, _ = self.library(inputs["x"], covariates)
         return self.generative(**self._get_generative_input(tensors, {"z": z, "library": library}))["px"]
+
+    @property
+    def gives_shares(self) -> bool:
+        """Whether expression is a share of the cell's total, a softmax."""
+        return isinstance(getattr(self.likelihood, "link", None), nn.Softmax)
+
+    @auto_move_data
+    def log_shares(
+        self, z: Tensor, batch_index: Tensor, cont_covs: Tensor | None = None, cat_covs: Tensor | None = None
+    ) -> Tensor:
+        """Log of the share of each gene, (..., cells, genes): of no other head and of no mean."""
+        covariates = Covariates(batch_index, categorical=cat_covs, continuous=cont_covs)
+        return self.decoder.readouts(z, covariates)["scale"].dense().log_softmax(-1)
 
     # --- loss ------------------------------------------------------------------------------------
 

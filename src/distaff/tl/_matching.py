@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from scipy.linalg import block_diag
 from scipy.optimize import linear_sum_assignment
 
@@ -158,10 +157,10 @@ def _climb(surplus: Floats, run: Ints, n_runs: int, labels: Ints) -> Ints:
 
 def _scores(surplus: Floats, labels: Ints, own: Ints) -> tuple[Ints, Floats]:
     """Labels that the other runs have, and what each factor of a run would add to them."""
-    others = np.setdiff1d(np.arange(len(labels)), own)
-    names, place = np.unique(labels[others], return_inverse=True)
-    indicator = sparse.csr_array((np.ones(len(others)), (np.arange(len(others)), place)))
-    return names, (indicator.T @ surplus[np.ix_(own, others)].T).T
+    others = np.setdiff1d(np.arange(len(labels)), own, assume_unique=True)
+    others = others[np.argsort(labels[others], kind="stable")]
+    first = np.flatnonzero(np.diff(labels[others], prepend=-1))
+    return labels[others[first]], np.add.reduceat(surplus[np.ix_(own, others)], first, axis=1)
 
 
 def _positive(scores: Floats) -> float:
