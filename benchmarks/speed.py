@@ -152,7 +152,7 @@ def scaling(sizes: Sizes) -> Iterator[Row]:
         points: dict[str, list[float]] = {}
         for _, adata, n_factors in settings:
             contenders = linear(adata, n_factors=n_factors)
-            for name, value in epochs(contenders, 128, 1, 2).items():
+            for name, value in epochs(contenders, 128, 1, 2, sizes.n_epochs).items():
                 points.setdefault(f"{name}, epoch", []).append(value)
             if axis == "cells":
                 tasks = {c.name: c.model.get_latent_representation for c in contenders}

@@ -3,44 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from distaff.ops._count_likelihood_inputs import Gradients, Inputs
-from distaff.ops.csr import CSR
+from distaff.ops._count_likelihood_inputs import Fixed, Gradients, Inputs
+from distaff.ops._few_factors import FewFactors
 from distaff.ops.kernels.nb import EPS, nb_rows
 from distaff.ops.kernels.poisson import poisson_rows
 from distaff.ops.kernels.rows import CHUNK
 from distaff.ops.kernels.zinb import zinb_rows
 from distaff.ops.sparse_affine import SparseAffine, few_nonzeros
 
-__all__ = ["Blocks", "Fixed", "block_log_likelihood"]
+__all__ = ["block_log_likelihood", "one_pass"]
 
 BLOCK_BYTES = 1024 * 1024  # of one buffer of cells x genes: as a second-level cache holds
 FACTOR_ROWS, MOST_ROWS = 2, 128  # cells of a block for each factor of a decoder
-FEW_FACTORS = 16
 FLUSH_CELLS = 64  # whose derivatives by theta and biases are added up in float32
 NO_THETA = NO_SLOPE = np.empty((0, 0), np.float32)
-
-
-class Fixed(NamedTuple):
-    """What has no gradient."""
-
-    counts: CSR
-    codes: np.ndarray  # int32 (cells,), row of theta
-    design: Tensor | None  # (cells, covariates)
-    floor: float | None
 
 
 def block_log_likelihood(inputs: Inputs, fixed: Fixed) -> Tensor:
     """Log-likelihood (cells,) in nats; gradients are computed along with it only where they are wanted."""
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs):
         return _CountLikelihood.apply(fixed, *inputs)
-    return torch.from_numpy(Blocks(inputs, fixed).run(None))
+    return torch.from_numpy(one_pass(inputs, fixed).run(None))
+
+
+def one_pass(inputs: Inputs, fixed: Fixed, scale: SparseAffine | None = None) -> Blocks | FewFactors:
+    """Return the pass over the cells that is fastest; ``scale`` as :class:`Blocks` takes it."""
+    if scale is None and FewFactors.serves(inputs, fixed):
+        return FewFactors(inputs, fixed)
+    return Blocks(inputs, fixed, scale)
 
 
 class _CountLikelihood(torch.autograd.Function):
@@ -53,7 +50,7 @@ class _CountLikelihood(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, fixed: Fixed, *tensors: Any) -> Tensor:
         inputs = Inputs(*tensors)
-        blocks = Blocks(inputs, fixed)
+        blocks = one_pass(inputs, fixed)
         ctx.weight = -np.float32(1.0) / np.float32(max(blocks.n_cells, 1))
         value = blocks.run(np.full(blocks.n_cells, ctx.weight, np.float32))
         ctx.save_for_backward(*inputs)
@@ -70,7 +67,7 @@ class _CountLikelihood(torch.autograd.Function):
             if factor != 1.0:
                 gradients = [None if g is None else factor * g for g in gradients]
         else:
-            blocks = Blocks(Inputs(*ctx.saved_tensors), ctx.fixed)
+            blocks = one_pass(Inputs(*ctx.saved_tensors), ctx.fixed)
             blocks.run(w)
             gradients = blocks.gradients()
         return None, *(g if want else None for g, want in zip(gradients, wanted, strict=True))
@@ -95,10 +92,7 @@ class _Linear:
             torch.addmm(self.bias, self.features[cells], self.weight.t(), out=out)
 
     def backward(self, cells: slice, gradient: Tensor) -> None:
-        if self.weight.is_contiguous() or self.weight.shape[1] > FEW_FACTORS:
-            torch.mm(gradient, self.weight, out=self.d_features[cells])
-        else:  # half the time of the same product the other way round
-            self.d_features[cells] = torch.mm(self.weight.t(), gradient.t()).t()
+        torch.mm(gradient, self.weight, out=self.d_features[cells])
         beta = 0.0 if cells.start == 0 else 1.0
         if self.weight.is_contiguous():
             self.d_weight.addmm_(gradient.t(), self.features[cells], beta=beta)

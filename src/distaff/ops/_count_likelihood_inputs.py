@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 from torch import Tensor
 
 from distaff._checks import check_number, error
+from distaff.ops.csr import CSR
 
-__all__ = ["Gradients", "Inputs", "checked"]
+__all__ = ["Fixed", "Gradients", "Inputs", "checked"]
 
 
 class Inputs(NamedTuple):
@@ -25,6 +27,15 @@ class Inputs(NamedTuple):
     dropout_weight: Tensor | None  # (genes, factors)
     dropout_bias: Tensor | None  # (genes,)
     table: Tensor | None  # (covariates, genes)
+
+
+class Fixed(NamedTuple):
+    """What has no gradient."""
+
+    counts: CSR
+    codes: np.ndarray  # int32 (cells,), row of theta
+    design: Tensor | None  # (cells, covariates)
+    floor: float | None
 
 
 class Gradients(NamedTuple):

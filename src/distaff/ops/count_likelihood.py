@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distaff.ops._count_likelihood_blocks import Blocks, Fixed, block_log_likelihood
-from distaff.ops._count_likelihood_inputs import Gradients, Inputs, checked
+from distaff.ops._count_likelihood_blocks import block_log_likelihood, one_pass
+from distaff.ops._count_likelihood_inputs import Fixed, Gradients, Inputs, checked
 from distaff.ops._count_likelihood_reference import reference_log_likelihood
 from distaff.ops.csr import csr_arrays, is_csr32, without_zeros
 
-__all__ = ["Blocks", "Fixed", "Gradients", "Inputs", "linear_count_log_likelihood"]
+__all__ = ["Fixed", "Gradients", "Inputs", "linear_count_log_likelihood", "one_pass"]
 
 
 def linear_count_log_likelihood(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from distaff.module.by_hand.adam import Adam
 from distaff.nn.likelihoods import ZeroInflatedNegativeBinomialLikelihood
-from distaff.ops.count_likelihood import Blocks, Fixed, Gradients, Inputs
+from distaff.ops.count_likelihood import Fixed, Gradients, Inputs, one_pass
 from distaff.ops.csr import CSR, without_zeros
 from distaff.ops.sparse_affine import SparseAffine
 
@@ -60,9 +60,9 @@ class LikelihoodStep:
         else:
             inputs = Inputs(features, weight, bias, log_size, theta, None, None, None)
             fixed = Fixed(counts, codes, None, None)
-        blocks = Blocks(inputs, fixed, scale)
-        value = blocks.run(np.full(n_cells, np.float32(-1.0 / n_cells), np.float32))
-        found = blocks.gradients()
+        cells = one_pass(inputs, fixed, scale)
+        value = cells.run(np.full(n_cells, np.float32(-1.0 / n_cells), np.float32))
+        found = cells.gradients()
         self.gradient = array(found.theta)[0] * theta.numpy()[0]
         return value, found
 

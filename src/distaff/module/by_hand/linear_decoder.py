@@ -88,7 +88,7 @@ class LinearDecoderStep:
         self, counts: CSR, z: Tensor, log_size: Tensor, covariates: Covariates
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Log-likelihood (cells,), and the derivatives of minus its mean by latent and log library size."""
-        design = self.decoder.shift.design(covariates)
+        design = self.decoder.shift.design(covariates) if self.tables else None
         features = z if design is None else torch.cat([z, design], dim=1)
         scale = self._sparse(features)
         if scale is None:

@@ -26,10 +26,9 @@ from distaff.nn.posteriors import NormalPosterior
 from distaff.nn.priors import StandardNormalPrior
 from distaff.nn.readouts import LogLinearRate
 from distaff.objectives import BetaKL
-from distaff.ops import row_sums
 from distaff.ops.batch_norm import MOST_FEATURES
 from distaff.ops.csr import CSR, csr_arrays, is_csr32, transposed
-from distaff.ops.kernels.vectors import log1p_values
+from distaff.ops.kernels.vectors import log1p_values, sum_rows
 
 __all__ = ["WholeStep"]
 
@@ -86,7 +85,7 @@ class WholeStep:
             self.library.read(rows, n_cells)
         z, kl = self.encoder.draw(0.0, 1.0)
         if self.library is None:
-            log_size = row_sums(x).log()
+            log_size = _log_sizes(counts)
         else:
             prior = self.module.library.prior(covariates)
             sizes, kl_library = self.library.draw(prior.loc.numpy(), prior.scale.numpy())
@@ -103,6 +102,14 @@ class WholeStep:
     def store(self) -> None:
         """Write what is held apart between steps back to the parameters and the optimiser."""
         self.decoder.store()
+
+
+def _log_sizes(counts: CSR) -> Tensor:
+    """Log library size of each cell, (cells, 1)."""
+    sizes = np.empty(counts.indptr.size - 1, np.float32)
+    sum_rows(counts.indptr, counts.values, sizes)
+    with np.errstate(divide="ignore"):  # a cell without counts
+        return torch.from_numpy(np.log(sizes)[:, None])
 
 
 def _loss(

@@ -6,6 +6,7 @@ import numpy as np
 
 from distaff.ops.kernels.compile import helper, kernel
 from distaff.ops.kernels.sparse_rows import gather_row
+from distaff.ops.kernels.views import row_part
 
 __all__ = ["adam_flat", "adam_sparse_rows"]
 
@@ -37,7 +38,9 @@ def adam_sparse_rows(
     indptr, indices, values, source, weight, first, second, rate, beta1, beta2, eps, decay, root
 ):
     """Step of ``weight`` (rows, width), whose gradient ``csr @ source`` is made row by row."""
-    gradient = np.empty(source.shape[1], F)
+    width = source.shape[1]
+    gradient = np.empty(width, F)
     for i in range(weight.shape[0]):
         gather_row(indices, values, source, gradient, indptr[i], indptr[i + 1])
-        adam_flat(weight[i], gradient, first[i], second[i], rate, beta1, beta2, eps, decay, root)
+        own, m, v = row_part(weight, i, 0, width), row_part(first, i, 0, width), row_part(second, i, 0, width)
+        adam_flat(own, gradient, m, v, rate, beta1, beta2, eps, decay, root)

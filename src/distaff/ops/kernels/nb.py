@@ -9,6 +9,7 @@ import numpy as np
 from distaff.ops.kernels.compile import kernel
 from distaff.ops.kernels.rows import CHUNK, finish, gather, rates_of, scatter, split
 from distaff.ops.kernels.vector_math import lgamma_parts, log1p32, log32, log64
+from distaff.ops.kernels.views import part, row_part
 
 __all__ = ["EPS", "nb_counts", "nb_rows", "nb_zeros"]
 
@@ -109,16 +110,19 @@ def nb_rows(
     n_genes = rates.shape[1]
     for i in range(rates.shape[0]):
         place, x = indices[indptr[i] : indptr[i + 1]], values[indptr[i] : indptr[i + 1]]
-        n, row, code, weight = x.size, rates[i], codes[i], weights[i]
+        n, row, code, weight = x.size, row_part(rates, i, 0, n_genes), codes[i], weights[i]
         total = rates_of(rates, slope, floor, i)
         size = math.exp(np.float64(log_size[i]))
         factor = size / total
         high, low = split(factor)
-        th, inv, by_theta = theta[code], inverse[code], d_theta[code]
+        th, inv = row_part(theta, code, 0, n_genes), row_part(inverse, code, 0, n_genes)
+        by_theta = row_part(d_theta, code, 0, n_genes)
         v, g = 0.0, 0.0
         for start in range(0, n_genes, CHUNK):
-            c = slice(start, start + CHUNK)
-            v0, g0 = nb_zeros(row[c], high, low, th[c], inv[c], by_mean[c], by_theta[c], weight)
+            stop = min(start + CHUNK, n_genes)
+            means, terms = part(row, start, stop), part(by_mean, start, stop)
+            thetas, inverses = part(th, start, stop), part(inv, start, stop)
+            v0, g0 = nb_zeros(means, high, low, thetas, inverses, terms, part(by_theta, start, stop), weight)
             v += np.float64(v0)
             g += np.float64(g0)
         gather(row, place, work[0])

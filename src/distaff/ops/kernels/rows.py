@@ -10,6 +10,7 @@ import numpy as np
 
 from distaff.ops.kernels.compile import bits, from_bits, kernel
 from distaff.ops.kernels.vector_math import ONE_BITS, exp32, expm1_parts
+from distaff.ops.kernels.views import part, row_part
 
 __all__ = ["CHUNK", "finish", "gather", "rates_of", "scatter", "split"]
 
@@ -44,7 +45,7 @@ def _softmax_row(row):
     high = _largest(row)
     total = 0.0
     for start in range(0, row.size, CHUNK):
-        total += np.float64(_exp_part(row[start : start + CHUNK], high))
+        total += np.float64(_exp_part(part(row, start, min(start + CHUNK, row.size)), high))
     return total
 
 
@@ -72,8 +73,11 @@ def _additive_row(row, slope, floor):
 
 @kernel
 def rates_of(logits, slope, floor, i):
-    """Turn a cell's ``logits`` into rates up to a factor, and return their sum; an empty ``slope`` is none."""
-    return _additive_row(logits[i], slope[i], floor) if slope.shape[0] else _softmax_row(logits[i])
+    """Turn a cell's ``logits`` into rates up to a factor, and return their sum; ``slope`` may be empty."""
+    row = row_part(logits, i, 0, logits.shape[1])
+    if slope.shape[0]:
+        return _additive_row(row, row_part(slope, i, 0, slope.shape[1]), floor)
+    return _softmax_row(row)
 
 
 @kernel
@@ -100,8 +104,8 @@ def scatter(target, indices, terms, weight):
 @kernel
 def finish(rates, by_mean, factor, share, weight, by_bias):
     """``rates`` to the derivatives by the logits, from those by the log means; adds them to ``by_bias``."""
-    part, weight = F(weight * factor * share), F(weight)
+    shared, weight = F(weight * factor * share), F(weight)
     for j in range(rates.size):
-        g = weight * by_mean[j] - part * rates[j]
+        g = weight * by_mean[j] - shared * rates[j]
         rates[j] = g
         by_bias[j] += g

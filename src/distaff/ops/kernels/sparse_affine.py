@@ -7,6 +7,7 @@ import numpy as np
 from distaff.ops.kernels.compile import kernel
 from distaff.ops.kernels.sparse_rows import gather_row
 from distaff.ops.kernels.transpose16 import TILE, transpose_tile
+from distaff.ops.kernels.views import row_part
 
 __all__ = ["sort_by_gene", "sparse_affine", "sparse_affine_back", "turn"]
 
@@ -41,7 +42,7 @@ def sparse_affine(indptr, factors, values, features, bias, tile, out):
     for start in range(0, n_genes, TILE):
         width = min(TILE, n_genes - start)
         for t in range(width):
-            row = tile[t]
+            row = row_part(tile, t, 0, tile.shape[1])
             gather_row(factors, values, features, row, indptr[start + t], indptr[start + t + 1])
             if bias.size:
                 b = bias[start + t]
@@ -84,9 +85,10 @@ def sparse_affine_back(starts, genes, values, features, gradient, d_features, d_
 
     Entries are in the order of factors, which begin at ``starts``; ``gradient`` is (genes, room for cells).
     """
+    room = features.shape[1]
     for k in range(features.shape[0]):
-        gather_row(genes, values, gradient, d_features[k], starts[k], starts[k + 1])
+        gather_row(genes, values, gradient, row_part(d_features, k, 0, room), starts[k], starts[k + 1])
         if d_values.size:
-            row = features[k]
+            row = row_part(features, k, 0, room)
             for p in range(starts[k], starts[k + 1]):
-                d_values[p] += _dot(row, gradient[genes[p]])
+                d_values[p] += _dot(row, row_part(gradient, genes[p], 0, room))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from distaff.ops.kernels.compile import kernel
+from distaff.ops.kernels.views import part, row_part
 from distaff.ops.kernels.weighted_rows import WIDTH, add_weighted_rows
 
 __all__ = ["copy_rows", "gather_row", "gather_rows", "transpose"]
@@ -20,8 +21,8 @@ def gather_row(
         row[c] = np.float32(0.0)
     whole = width - width % WIDTH
     for column in range(0, whole, WIDTH):
-        part = row[column : column + WIDTH]
-        add_weighted_rows(indices, values, source, np.int64(column), part, np.int64(start), np.int64(end))
+        sums = part(row, column, column + WIDTH)
+        add_weighted_rows(indices, values, source, np.int64(column), sums, np.int64(start), np.int64(end))
     if whole < width:
         for k in range(start, end):
             a, i = values[k], indices[k]
@@ -35,7 +36,8 @@ def gather_rows(
 ) -> None:
     """``out = csr @ source``."""
     for i in range(out.shape[0]):
-        gather_row(indices, values, source, out[i], indptr[i], indptr[i + 1])
+        row = row_part(out, i, 0, out.shape[1])
+        gather_row(indices, values, source, row, indptr[i], indptr[i + 1])
 
 
 @kernel
