@@ -10,6 +10,7 @@ from distaff.ops.kernels.compile import kernel
 from distaff.ops.kernels.nb import nb_counts, nb_zeros
 from distaff.ops.kernels.rows import CHUNK, finish, gather, rates_of, scatter, split
 from distaff.ops.kernels.vector_math import log1p32, sigmoid_parts
+from distaff.ops.kernels.views import part, row_part
 
 __all__ = ["zinb_rows"]
 
@@ -104,21 +105,25 @@ def zinb_rows(
     n_genes = rates.shape[1]
     for i in range(rates.shape[0]):
         place, x = indices[indptr[i] : indptr[i + 1]], values[indptr[i] : indptr[i + 1]]
-        row, logit, code, weight = rates[i], dropout[i], codes[i], weights[i]
+        row, logit = row_part(rates, i, 0, n_genes), row_part(dropout, i, 0, n_genes)
+        code, weight = codes[i], weights[i]
         total = rates_of(rates, slope, floor, i)
         size = math.exp(np.float64(log_size[i]))
         factor = size / total
         high, low = split(factor)
-        th, inv, by_theta = theta[code], inverse[code], d_theta[code]
+        th, inv = row_part(theta, code, 0, n_genes), row_part(inverse, code, 0, n_genes)
+        by_theta = row_part(d_theta, code, 0, n_genes)
         _take(row, place, high, work[0])
         gather(logit, place, work[6])
         v, g = 0.0, 0.0
         for start in range(0, n_genes, CHUNK):
-            c = slice(start, start + CHUNK)
-            lo, ch = log[: row[c].size], chance[: row[c].size]
-            _zinb_logs(row[c], high, low, th[c], inv[c], lo, by_mean[c])
-            v += np.float64(_zinb_mixture(lo, th[c], logit[c], ch, weight))
-            g += np.float64(_zinb_derivatives(lo, ch, inv[c], by_mean[c], by_theta[c], weight))
+            stop = min(start + CHUNK, n_genes)
+            lo, ch = part(log, 0, stop - start), part(chance, 0, stop - start)
+            thetas, inverses = part(th, start, stop), part(inv, start, stop)
+            means, terms = part(row, start, stop), part(by_mean, start, stop)
+            _zinb_logs(means, high, low, thetas, inverses, lo, terms)
+            v += np.float64(_zinb_mixture(lo, thetas, part(logit, start, stop), ch, weight))
+            g += np.float64(_zinb_derivatives(lo, ch, inverses, terms, part(by_theta, start, stop), weight))
         v1, g1 = _counts(x, place, th, inv, work, double, order)
         value[i] = v + v1 if math.isfinite(total) else np.nan
         if wanted:
