@@ -27,6 +27,8 @@ sys.path.pop(0)
 N_POSITIONS = 400  # in each file
 MOST_MEMORY = 200 * 2**20  # bytes by which the process may grow
 MOST_SECONDS = 20.0
+RULES = ("must be as it was saved", "must be a model that distaff saved")
+REFUSED = r"model.json must (be as it was saved, got a corrupt file|describe a \w+ that this version)"
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +66,10 @@ def outcome(folder, name, expected):
     try:
         found = state_of(folder)
     except ValueError as exception:
-        assert name in str(exception), exception
-        assert "must be" in str(exception), exception
-        return "error"
+        message = str(exception)
+        if name in message and any(rule in message for rule in RULES):
+            return "error"
+        raise
     assert is_same(found, expected)
     return "same"
 
@@ -228,7 +231,7 @@ def bounded():
 @pytest.mark.parametrize("case", TENSORS)
 def test_made_up_tensors(folder, case):
     put_tensors(folder, TENSORS[case])
-    with pytest.raises(ValueError, match=r"model.(safetensors|json) must be as it was saved"):
+    with pytest.raises(ValueError, match=rf"model.safetensors must be as it was saved|{REFUSED}"):
         BetaVAE.load(folder, adata=False)
 
 
@@ -281,7 +284,7 @@ CLAIMS = {
 @pytest.mark.parametrize("case", CLAIMS)
 def test_made_up_claims(folder, case):
     rewrite(folder, CLAIMS[case])
-    with pytest.raises(ValueError, match=r"model.json must be as it was saved, got a corrupt file"):
+    with pytest.raises(ValueError, match=REFUSED):
         BetaVAE.load(folder, adata=False)
 
 
@@ -298,7 +301,7 @@ SETS = {
 def test_made_up_gene_sets(tmp_path, cls, case):
     fitted(cls, **(SMALL if cls is AnnotatedVAE else {})).save(tmp_path)
     rewrite(tmp_path, lambda d: SETS[case](d["attributes"]["registry_"]["distaff_gene_sets"]))
-    with pytest.raises(ValueError, match="model.json must be as it was saved"):
+    with pytest.raises(ValueError, match=REFUSED):
         cls.load(tmp_path, adata=False)
 
 
@@ -307,7 +310,7 @@ def test_made_up_gene_sets(tmp_path, cls, case):
 def test_made_up_layers(tmp_path, layers):
     fitted(Autoencoder, layers=(4, 3), n_latent=2).save(tmp_path)
     rewrite(tmp_path, lambda d: arguments(d).update(layers={"$tuple": layers}))
-    with pytest.raises(ValueError, match="model.json must be as it was saved"):
+    with pytest.raises(ValueError, match=REFUSED):
         Autoencoder.load(tmp_path, adata=False)
 
 
@@ -320,7 +323,7 @@ def test_other_weights_than_the_model_has(folder):
         {**tensors, key: tensors[key][:1]},
     ):
         put_tensors(folder, save(changed))
-        with pytest.raises(ValueError, match="must be as it was saved"):
+        with pytest.raises(ValueError, match=REFUSED):
             BetaVAE.load(folder, adata=False)
 
 

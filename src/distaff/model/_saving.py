@@ -157,7 +157,11 @@ class SavingMixin:
         saved = read_model(files)
         if saved is None:
             if not trust_pickle:
-                raise error(f"{files.copy} must be a model that distaff saved", got="a pickle", fix=TRUST)
+                raise error(
+                    f"{files.copy} must be a model that distaff saved",
+                    got="a pickle, or a damaged file",
+                    fix=TRUST,
+                )
             return super().load(dir_path, adata, accelerator, device, prefix)  # type: ignore[misc,no-any-return]
         document, tensors = saved
         if document["class"] != cls.__name__:
@@ -206,7 +210,11 @@ class SavingMixin:
         files = SavedFiles(Path(dir_path), prefix or "")
         saved = read_model(files)
         if saved is None:
-            raise error(f"{files.copy} must be a model that distaff saved", got="a pickle", fix=TRUST)
+            raise error(
+                f"{files.copy} must be a model that distaff saved",
+                got="a pickle, or a damaged file",
+                fix=TRUST,
+            )
         document, tensors = saved
         return _unpacked(document, tensors, files)["registry_"]  # type: ignore[no-any-return]
 
@@ -277,7 +285,11 @@ def _bare_model(
             model = cls(None, registry=attributes["registry_"], **attributes["init_params_"]["non_kwargs"])
         _fill(model, attributes, state)
     except Exception as exception:  # whatever a made-up content leads to
-        raise corrupt(files.document, f"{type(exception).__name__}: {exception}") from exception
+        raise error(
+            f"{files.document} must describe a {cls.__name__} that this version of distaff can build",
+            got=f"{type(exception).__name__}: {exception}",
+            fix=f"It says that distaff {document['versions'].get('distaff')} wrote it: load it with that.",
+        ) from exception
     return attributes, model
 
 
