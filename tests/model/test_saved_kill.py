@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import anndata
 import numpy as np
 import pytest
 
@@ -21,8 +22,9 @@ from make_saved_models import SMALL, fitted, tiny_data
 sys.path.pop(0)
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 SCRIPT = Path(__file__).with_name("saving_child.py")
-N_KILLS = 30
+N_KILLS = 24
 MOST_STEPS = 100
+NEVER = 10_000  # more steps than there are
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +71,13 @@ def model_in(folder):
 def test_killed_at_any_time(server, models, tmp_path):
     folder = Path(shutil.copytree(models / "old", tmp_path / "model"))
     rng, found = np.random.default_rng(0), []
+    start = time.monotonic()
+    ask(server, tmp_path / "other", NEVER)
+    assert server.stdout.readline() == "done\n"
+    one_save = time.monotonic() - start
     for _ in range(N_KILLS):
         process = ask(server, folder, 0)
-        time.sleep(rng.uniform(0.002, 0.4))
+        time.sleep(rng.uniform(0, 2.5 * one_save))
         os.kill(process, signal.SIGKILL)
         assert server.stdout.readline() == "killed\n"
         found.append(model_in(folder))
@@ -80,6 +86,18 @@ def test_killed_at_any_time(server, models, tmp_path):
     new.save(folder, overwrite=True, save_anndata=True)
     assert model_in(folder) == "new"
     assert len(list(folder.iterdir())) == 4
+
+
+def test_loading_while_another_process_saves(server, models, tmp_path):
+    folder = Path(shutil.copytree(models / "old", tmp_path / "model"))
+    process = ask(server, folder, 0)
+    end, found = time.monotonic() + 60, set()
+    while len(found) < 2 and time.monotonic() < end:
+        for _ in range(10):
+            found.add(BetaVAE.load(folder, adata=False, accelerator="cpu").module.posterior.n_latent)
+    os.kill(process, signal.SIGKILL)
+    assert server.stdout.readline() == "killed\n"
+    assert found == {2, 3}
 
 
 @pytest.mark.parametrize("start", ["old", "nothing"])
@@ -103,22 +121,22 @@ def test_killed_at_every_step(server, models, tmp_path, start):
     assert set(found) == {start, "new"}
 
 
-def killed_right_after_the_change(server, models, folder):
-    """Have the first save killed that leaves the new model, its files not in their places yet."""
-    for step in range(MOST_STEPS):
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(models / "old", folder)
-        ask(server, folder, step + 10)
+@pytest.fixture(scope="module")
+def half_done(server, models, tmp_path_factory):
+    """Folder of the first kill that leaves the new model, its files not in their places yet."""
+    for step in range(10, MOST_STEPS):
+        folder = Path(shutil.copytree(models / "old", tmp_path_factory.mktemp("half") / "model"))
+        ask(server, folder, step)
         assert server.stdout.readline() == "killed\n"
         if model_in(folder) == "new":
-            return
+            assert len(list(folder.glob("[!.]*.*.*"))) == 2
+            return folder
+    raise AssertionError("no such step")
 
 
-def test_killed_again_while_files_are_not_in_their_places(server, models, tmp_path):
-    killed_right_after_the_change(server, models, tmp_path / "once")
-    assert len(list((tmp_path / "once").glob("[!.]*.*.*"))) == 2
-    for step in range(1, MOST_STEPS):
-        folder = Path(shutil.copytree(tmp_path / "once", tmp_path / str(step)))
+def test_killed_again_while_files_are_not_in_their_places(server, half_done, tmp_path):
+    for step in range(1, MOST_STEPS, 2):
+        folder = Path(shutil.copytree(half_done, tmp_path / str(step)))
         ask(server, folder, step)
         end = server.stdout.readline()
         assert model_in(folder) == "new"
@@ -126,3 +144,11 @@ def test_killed_again_while_files_are_not_in_their_places(server, models, tmp_pa
             break
     assert end == "done\n"
     assert len(list(folder.iterdir())) == 4
+
+
+def test_data_of_a_killed_save_are_kept_by_the_next(models, half_done, tmp_path):
+    folder = Path(shutil.copytree(half_done, tmp_path / "model"))
+    BetaVAE.load(models / "new").save(folder, overwrite=True)
+    files = ["adata.h5ad", "model.json", "model.pt", "model.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == files
+    assert anndata.read_h5ad(folder / "adata.h5ad").n_obs == 20

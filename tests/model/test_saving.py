@@ -221,6 +221,7 @@ def test_data_are_saved_and_left_as_they_were(tmp_path):
         BetaVAE.load(tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:The 'future.infer_string' option:DeprecationWarning")
 def test_data_that_are_not_there(model, tmp_path):
     model.save(tmp_path)
     with pytest.warns(UserWarning, match=r"holds no data \(adata.h5ad\)"):

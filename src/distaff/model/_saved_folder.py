@@ -12,6 +12,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ TRUST = (
     "A pickle runs any code that its author put into it, on this machine and with your rights. If you trust "
     "the author and the way the file came to you, load it with trust_pickle=True."
 )
+READ_ATTEMPTS = 3  # another process may put files in their places meanwhile
 STAGED = r"(model\.[0-9a-f]{16}\.safetensors|adata\.[0-9a-f]{16}\.h5ad)"
 Checksum = dict[str, Any]
 
@@ -83,7 +85,7 @@ class SavedFiles:
     def current(self, path: Path, checksum: Checksum) -> Path:
         """Where a file with this checksum is: under a name of its own if it is not in its place yet."""
         staged = _staged(path, checksum)
-        return staged if staged.exists() else path
+        return staged if staged.is_file() else path
 
 
 def write_model(
@@ -110,6 +112,7 @@ def write_model(
     """
     files.folder.mkdir(parents=True, exist_ok=True)
     with locked(files.folder), partial_files() as partial:
+        _finish(files)
         new: dict[Path, Path] = {}
 
         def write(path: Path, data: bytes) -> Checksum:
@@ -130,6 +133,15 @@ def write_model(
         write(files.copy, dump_copy(payload, document=document, tensors=data))
         _put_in_place(files, new, checksums)
     sync_folder(files.folder.absolute().parent)
+
+
+def _finish(files: SavedFiles) -> None:
+    """Put the files of the model that is there in their places, if a save was killed before it could."""
+    with suppress(ValueError, FileNotFoundError):
+        document = parse_document(files.document.read_bytes(), files.document)
+        for path, key in ((files.tensors, "tensors"), (files.adata, "anndata")):
+            if document.get(key) is not None:
+                files.current(path, document[key]).replace(path)
 
 
 def _put_in_place(files: SavedFiles, new: Mapping[Path, Path], checksums: Mapping[Path, Checksum]) -> None:
@@ -166,21 +178,22 @@ def read_model(files: SavedFiles) -> tuple[dict[str, Any], dict[str, Tensor]] | 
     ValueError
         If a file is corrupt.
     """
-    if not files.document.exists():
+    for _ in range(READ_ATTEMPTS - 1):
+        with suppress(ValueError, FileNotFoundError):
+            return _read(files)
+    return _read(files)
+
+
+def _read(files: SavedFiles) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+    if not files.document.is_file():
         return _read_copy(files)
-    data = files.document.read_bytes()
-    try:
-        document = parse_document(data, files.document)
-        tensors = _read_checked(files.current(files.tensors, document["tensors"]), document["tensors"])
-        return document, parse_tensors(tensors, files.tensors)
-    except (ValueError, FileNotFoundError):  # the latter if it was moved in between
-        if files.document.read_bytes() != data:  # another process has saved meanwhile
-            return read_model(files)
-        raise
+    document = parse_document(files.document.read_bytes(), files.document)
+    tensors = _read_checked(files.current(files.tensors, document["tensors"]), document["tensors"])
+    return document, parse_tensors(tensors, files.tensors)
 
 
 def _read_copy(files: SavedFiles) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    if not files.copy.exists():
+    if not files.copy.is_file():
         raise error(
             f"{files.folder} must hold a saved model ({files.document.name})",
             got=listing(files.there()) or "no file of a model",
@@ -197,7 +210,7 @@ def _read_copy(files: SavedFiles) -> tuple[dict[str, Any], dict[str, Tensor]] | 
 
 def _read_checked(path: Path, checksum: Checksum) -> bytes:
     """Bytes of a file that must have this checksum."""
-    if not path.exists():
+    if not path.is_file():
         raise error(f"{path} must be there", got="no such file", fix="Get the model anew.")
     if path.stat().st_size != checksum["bytes"]:
         raise corrupt(path, f"{path.stat().st_size} bytes in place of {checksum['bytes']}")
@@ -227,7 +240,7 @@ def _staged(path: Path, checksum: Checksum) -> Path:
 def saved_adata(files: SavedFiles, checksum: Checksum | None) -> AnnData | None:
     """Return the data in the folder, None with a warning if there are none."""
     path = files.adata if checksum is None else files.current(files.adata, checksum)
-    if not path.exists():
+    if not path.is_file():
         warnings.warn(
             f"{files.folder} holds no data ({files.adata.name}) and adata was not passed: the model is "
             "loaded without data.",

@@ -66,13 +66,14 @@ class SavingMixin:
         Examples
         --------
         >>> import distaff as ds
-        >>> from tempfile import mkdtemp
+        >>> from tempfile import TemporaryDirectory
         >>> adata = ds.datasets.simulate_gep(100, 200, random_state=0)
         >>> ds.model.BetaVAE.setup_anndata(adata)
         >>> model = ds.model.BetaVAE(adata, n_latent=4)
-        >>> folder = mkdtemp()
-        >>> model.save(folder)
-        >>> ds.model.BetaVAE.load(folder, adata=adata).module.posterior.n_latent
+        >>> with TemporaryDirectory() as folder:
+        ...     model.save(folder)
+        ...     loaded = ds.model.BetaVAE.load(folder, adata=adata)
+        >>> loaded.module.posterior.n_latent
         4
         """
         files = SavedFiles(Path(dir_path), prefix or "")
