@@ -20,7 +20,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from make_saved_models import SMALL, fitted, tiny_data
 
 sys.path.pop(0)
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL"),
+]
 SCRIPT = Path(__file__).with_name("saving_child.py")
 N_KILLS = 24
 MOST_STEPS = 100

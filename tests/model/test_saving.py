@@ -7,6 +7,7 @@ import pickle
 import sys
 import warnings
 from contextlib import contextmanager
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
@@ -306,10 +307,21 @@ def test_class_must_be_that_of_the_model(model, tmp_path):
 
 def test_attributes_of_the_user_are_saved(tmp_path):
     model = fitted(BetaVAE, n_latent=2, **SMALL)
-    model.note_ = {"scores": np.arange(3.0), 1: [float("nan")]}
+    times = pd.to_datetime(["2026-01-01"]).to_numpy()
+    table = pd.DataFrame({"x": ["a"]}, index=times)
+    others = [
+        pd.Index(["g"]),
+        Fraction(1, 2),
+        np.float32(3),
+        (times, table),
+        torch.ones(2, requires_grad=True),
+    ]
+    model.note_ = {"scores": np.arange(3.0), 1: [float("nan")], (2, "b"): others}
     model.private = object()
     model.save(tmp_path / "a")
+    assert torch.load(tmp_path / "a" / "model.pt", weights_only=True)["attr_dict"]["note_"][2, "b"][1] == 0.5
     note = BetaVAE.load(tmp_path / "a", adata=False).note_
+    assert note[2, "b"][3][1].index[0] == times[0]
     assert np.array_equal(note["scores"], np.arange(3.0))
     assert np.isnan(note[1][0])
     model.note_ = object()

@@ -35,7 +35,7 @@ def dump_copy(payload: Mapping[str, Any], *, document: bytes, tensors: bytes) ->
     Parameters
     ----------
     payload
-        What scvi-tools finds in it.
+        What scvi-tools finds in it: plain data, arrays, tensors and tables.
     document
         The JSON file.
     tensors
@@ -87,13 +87,12 @@ def _for_torch(value: Any) -> Any:
     if isinstance(value, list | tuple):
         items = [_for_torch(item) for item in value]
         return items if isinstance(value, list) else tuple(items)
-    if isinstance(value, np.generic):
-        return value.item()
     if isinstance(value, pd.DataFrame):
-        columns = [_for_torch(value.iloc[:, i].to_numpy()) for i in range(value.shape[1])]
-        return {"index": value.index.to_list(), "columns": value.columns.to_list(), "values": columns}
+        columns = [value.iloc[:, i].to_numpy() for i in range(value.shape[1])]
+        parts = {"index": value.index.to_numpy(), "columns": value.columns.to_list(), "values": columns}
+        return _for_torch(parts)
     if isinstance(value, np.ndarray):
         if value.dtype.kind in "biuf":
             return torch.tensor(value)
-        return value.astype(str).tolist() if value.dtype.kind in "Mm" else value.tolist()
+        return value.astype(str).tolist() if value.dtype.kind in "Mm" else _for_torch(value.tolist())
     return value

@@ -86,18 +86,18 @@ class SavingMixin:
         if save_anndata:
             _check_can_be_saved(self)
         state = self.module.state_dict()
-        attributes = _attributes(self)
         packer = Packer()
+        attributes = {name: packer.pack(value, f"model.{name}") for name, value in _attributes(self).items()}
         content = {
             "class": type(self).__name__,
             "versions": {package: version(package) for package in PACKAGES},
             "var_names": [str(gene) for gene in registered_genes(self.registry_)],
-            "attributes": {name: packer.pack(value, f"model.{name}") for name, value in attributes.items()},
+            "attributes": attributes,
         }
         payload = {
             "model_state_dict": {name: tensor.detach().cpu() for name, tensor in state.items()},
             "var_names": content["var_names"],
-            "attr_dict": attributes,
+            "attr_dict": unpack(attributes, dict(packer.arrays)),
         }
         write_model(
             files,
@@ -146,10 +146,10 @@ class SavingMixin:
         Raises
         ------
         FileNotFoundError
-            If there is no model, or a file of it is missing.
+            If there is no model.
         ValueError
-            If a file is corrupt, holds a model of another class, was written by a later version or needs
-            ``trust_pickle=True``; or if genes of ``adata`` are missing or in another order.
+            If a file is corrupt or missing, holds a model of another class, was written by a later version or
+            needs ``trust_pickle=True``; or if genes of ``adata`` are missing or in another order.
         """
         _, _, torch_device = parse_device_args(
             accelerator=accelerator, devices=device, return_device="torch", validate_single_device=True
@@ -204,9 +204,9 @@ class SavingMixin:
         Raises
         ------
         FileNotFoundError
-            If there is no model, or a file of it is missing.
+            If there is no model.
         ValueError
-            If a file is corrupt, or a pickle.
+            If a file is corrupt or missing, or a pickle.
         """
         files = SavedFiles(Path(dir_path), prefix or "")
         saved = read_model(files)
