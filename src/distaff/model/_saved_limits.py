@@ -17,7 +17,7 @@ __all__ = ["BuildLimit", "check_claims"]
 
 FREE = 2**20  # numbers that any module may take, 4 MB
 SHARE = 64  # numbers that building a module may ask for in all, for each that was saved
-BY_LENGTH = {"arange", "eye", "linspace", "randperm"}  # take a number for a size
+BY_LENGTH = {"arange": 1, "eye": 2, "linspace": 1, "randperm": 1}  # take a number, and make its power of it
 COST_OF_CALL = 64  # numbers that a call is counted as, at least: many small layers are large too
 
 
@@ -39,8 +39,8 @@ class BuildLimit(TorchDispatchMode):
     ) -> Any:
         """Run ``func`` if the sizes in its arguments are within the limit."""
         sizes = [prod(arg) for arg in args if isinstance(arg, list | tuple) and _is_size(arg)]
-        if func.overloadpacket.__name__ in BY_LENGTH:
-            sizes += [arg for arg in args if isinstance(arg, int)]
+        power = BY_LENGTH.get(func.overloadpacket.__name__, 0)
+        sizes += [arg**power for arg in args if isinstance(arg, int)]
         self._left -= max([COST_OF_CALL, *sizes])
         if self._left < 0:
             raise MemoryError("the model would be far larger than the saved tensors")
