@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import random
 import sys
 import warnings
 from contextlib import contextmanager
@@ -417,3 +418,20 @@ def test_pickle_of_scvi_tools_with_trust(model, tmp_path):
         loaded = BetaVAE.load(tmp_path / "model", adata, accelerator="cpu", trust_pickle=True)
         latent = loaded.get_latent_representation(tiny_data())
         assert np.array_equal(latent, model.get_latent_representation())
+
+
+def test_random_generators_are_left_alone(model, tmp_path):
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    model.save(tmp_path)
+    BetaVAE.load(tmp_path, tiny_data())
+    after = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    assert after == before
+
+
+def test_what_is_no_file_is_no_model(model, tmp_path):
+    model.save(tmp_path)
+    for name in ("model.json", "model.pt"):
+        (tmp_path / name).unlink()
+        (tmp_path / name).symlink_to("/dev/zero")
+    with pytest.raises(FileNotFoundError, match="must hold a saved model"):
+        BetaVAE.load(tmp_path, adata=False)
