@@ -45,6 +45,7 @@ ROOMS: dict[str, set[str]] = {
 FILES: dict[str, set[str] | None] = {
     "_keys": None,
     "_checks": None,
+    "_atomic": {"train", "model", "hub", "cli"},
     "_disk": {"train", "model", "pp"},
     "_runs": {"tl", "pl"},
     "_compat": {"module", "train", "model", "hub", "tl"},

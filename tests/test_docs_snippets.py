@@ -10,6 +10,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from scvi.model.base import BaseModelClass
 
 import distaff as ds
 
@@ -119,6 +120,32 @@ def test_page_on_devices(make_adata, tmp_path, monkeypatch) -> None:
     assert two in script
     run(script.replace(two, "").replace("train(", few), {"__name__": "__main__"})
     assert ds.model.LinearVAE.load("model", adata).is_trained
+
+
+@pytest.mark.filterwarnings("ignore:`var_names` for the loaded `model`")
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the source distribution has no docs")
+def test_page_on_saving(make_adata, tmp_path, monkeypatch) -> None:
+    adata = make_adata(100, 30)
+    ds.model.ProgramVAE.setup_anndata(adata)
+    model = ds.model.ProgramVAE(adata, n_latent=3)
+    model.train(2, seed=0, accelerator="cpu", enable_progress_bar=False)
+    monkeypatch.chdir(tmp_path)
+    BaseModelClass.save(model, "from_colleague")
+    names = {"ds": ds, "adata": adata, "model": model, "other": adata[:, ::-1].copy()}
+    save, genes, with_data, look, pickle = python_blocks(DOCS / "saving.md")
+    run(save, names)
+    assert np.array_equal(names["model"].get_latent_representation(), model.get_latent_representation())
+    run(genes, names)
+    assert names["model"].adata.var_names.equals(adata.var_names)
+    run(with_data, names)
+    assert names["model"].adata.n_obs == 100
+    assert run(look, names) == "ProgramVAE"
+    run(pickle, names)
+    assert sorted(path.name for path in Path("safe").iterdir()) == [
+        "model.json",
+        "model.pt",
+        "model.safetensors",
+    ]
 
 
 @pytest.mark.slow

@@ -34,7 +34,11 @@ def test_files(done):
         "scores.csv",
         "cluster_agreement.csv",
         "run.json",
-        *(f"models/{key}/model.pt" for key in ("beta_1", "beta_10")),
+        *(
+            f"models/{key}/model.{end}"
+            for key in ("beta_1", "beta_10")
+            for end in ("json", "pt", "safetensors")
+        ),
         *(f"figures/{name}_{key}.png" for name in names for key in ("beta_1", "beta_10")),
     }
 

@@ -34,7 +34,7 @@ def test_folder_holds_all_and_nothing_else(done):
     files = {path.relative_to(done).as_posix() for path in done.rglob("*") if path.is_file()}
     figures = {f"figures/{name}.png" for name in ("history", "disentanglement", "latent")}
     tables = {"scores.csv", "cluster_agreement.csv", "run.json", "adata.h5ad"}
-    assert files == figures | tables | {"model/model.pt"}
+    assert files == figures | tables | {f"model/model.{end}" for end in ("json", "pt", "safetensors")}
     assert sorted(path.name for path in done.parent.iterdir()) == ["cells.h5ad", "out"]
 
 

@@ -252,5 +252,5 @@ def test_bad_references(make_reference, query, tmp_path):
         BetaVAE.load_query_data(query, tmp_path / "nothing")
     reference = make_reference(LinearVAE, n_latent=3)
     reference.save(tmp_path / "linear")
-    with pytest.raises(ValueError, match="different class"):
+    with pytest.raises(ValueError, match="must be a BetaVAE, got another class, LinearVAE"):
         BetaVAE.load_query_data(query, tmp_path / "linear")

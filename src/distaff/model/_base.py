@@ -19,6 +19,7 @@ from distaff.model._loadings import LoadingsMixin
 from distaff.model._minified import MinifiedMixin
 from distaff.model._posterior import PosteriorMixin
 from distaff.model._query import QueryMixin
+from distaff.model._saving import SavingMixin
 from distaff.model._setup import SetupMixin
 from distaff.model._start import Start, factorise, log_normalise
 from distaff.model._terms import TermBlock
@@ -46,7 +47,14 @@ MOST_START_CELLS = 20_000  # of a file that a start is taken from: in memory, se
 
 
 class FactorModel(
-    SetupMixin, DataModuleMixin, TrainingMixin, LoadingsMixin, PosteriorMixin, QueryMixin, MinifiedMixin
+    SavingMixin,
+    SetupMixin,
+    DataModuleMixin,
+    TrainingMixin,
+    LoadingsMixin,
+    PosteriorMixin,
+    QueryMixin,
+    MinifiedMixin,
 ):
     """Life cycle of a model, given a choice of parts."""
 

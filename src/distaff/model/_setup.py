@@ -161,10 +161,22 @@ def check_genes(adata: AnnData, genes: np.ndarray) -> None:
             got=f"{adata.n_vars} genes, {len(missing)} of the model's missing: {listing(missing)}",
         )
     raise error(
-        "adata must have the genes of the model in its order",
-        got=f"the model's {len(genes)} genes in another order, or more",
-        fix="Use adata[:, model.get_var_names()].copy().",
+        "adata must have the genes of the model in its order, and no others",
+        got=_first_difference(adata.var_names, genes),
+        fix="Use adata[:, model.get_var_names()].copy(), with a model of load(..., adata=False).",
     )
+
+
+def _first_difference(names: pd.Index, genes: np.ndarray) -> str:
+    """What tells the genes of data from those of the model, where none is missing."""
+    others = names.difference(genes, sort=False)
+    if len(others):
+        return f"{len(others)} others: {listing(others)}"
+    if len(names) > len(genes):
+        repeated = names[names.duplicated()].unique()
+        return f"{len(repeated)} genes more than once: {listing(repeated)}"
+    i = int(np.flatnonzero(np.asarray(names) != genes)[0])
+    return f"{names[i]!r} at position {i}, where the model has {genes[i]!r}"
 
 
 def check_setup_columns(adata: AnnData, setup_args: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from distaff._checks import check_int, check_number, error
 from distaff._compat import registered_genes
 from distaff.model._annotation import Annotation
 from distaff.model._fsclvm_start import MAX_CELLS, set_start
+from distaff.model._saving import SavingMixin
 from distaff.model._setup import SetupMixin
 from distaff.module import ClosedFormELBO, FSCLVMModule
 from distaff.pp.check_counts import check_non_negative
@@ -41,7 +42,7 @@ DEFAULT_STEPS = 3000  # optimiser steps of a run without max_epochs
 UNUSED_SETUP = ("size_factor_key", "categorical_covariate_keys", "continuous_covariate_keys")
 
 
-class FSCLVM(SetupMixin, BaseModelClass):
+class FSCLVM(SavingMixin, SetupMixin, BaseModelClass):
     r"""Factorial single-cell latent variable model, f-scLVM :cite:p:`Buettner17`.
 
     .. math::
