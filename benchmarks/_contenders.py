@@ -86,12 +86,13 @@ def nonlinear(adata: anndata.AnnData, likelihood: str) -> list[Contender]:
     ]
 
 
-def annotated(adata: anndata.AnnData, n_sets: int) -> list[Contender]:
-    """A decoder with gene sets, beside expiMap's, and DRVI at its defaults; those that are installed."""
+def annotated(adata: anndata.AnnData, n_sets: int, *, mask: str) -> list[Contender]:
+    """A decoder with gene sets, beside expiMap's with the same mask, and DRVI at its defaults."""
     adata = adata.copy()
     ds.pp.gene_sets(adata, random_sets(adata, n_sets), min_genes=1)
-    found = [_distaff(ds.model.AnnotatedVAE, adata, init=None)]  # a start is no part of an epoch
-    for name, make in (("expiMap", _expimap), ("DRVI", _drvi)):
+    # a start is no part of an epoch
+    found = [_distaff(ds.model.AnnotatedVAE, adata, mask=mask, init=None)]
+    for name, make in (("expiMap", lambda data: _expimap(data, soft=mask == "soft")), ("DRVI", _drvi)):
         try:
             found.append(make(adata.copy()))
         except ImportError as reason:
@@ -139,7 +140,7 @@ def _drvi(adata: anndata.AnnData) -> Contender:
     return Contender("DRVI", model, lambda epochs, size: model.train(epochs, batch_size=size, **QUIET))
 
 
-def _expimap(adata: anndata.AnnData) -> Contender:
+def _expimap(adata: anndata.AnnData, *, soft: bool) -> Contender:
     if not hasattr(anndata, "read"):  # scarches 0.6.1 imports it; anndata 0.11 took it away
         anndata.read = anndata.read_h5ad
     logging.disable(logging.WARNING)  # names of what is not installed beside it
@@ -147,12 +148,13 @@ def _expimap(adata: anndata.AnnData) -> Contender:
     logging.disable(logging.NOTSET)
     adata.varm["I"] = np.asarray(adata.varm["gene_sets"], dtype=np.float32)
     model = scarches.models.EXPIMAP(
-        adata, condition_key="batch", hidden_layer_sizes=[256, 256, 256], recon_loss="nb"
+        adata, condition_key="batch", hidden_layer_sizes=[256, 256, 256], recon_loss="nb", soft_mask=soft
     )
+    penalties = {"alpha": 0.7, "train_frac": 0.9} | ({"alpha_l1": 0.5} if soft else {})
 
     def train(epochs: int, size: int) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            model.train(n_epochs=epochs, batch_size=size, alpha=0.7, train_frac=0.9, use_early_stopping=False)
+            model.train(n_epochs=epochs, batch_size=size, use_early_stopping=False, **penalties)
 
     return Contender("expiMap", model, train)

@@ -118,7 +118,7 @@ def test_tables():
         (pd.DataFrame({"a": [object()]}), "got object"),
         (pd.DataFrame(index=pd.MultiIndex.from_tuples([(0, 1)])), "got DataFrame"),
     ],
-    ids=str,
+    ids=["function", "set", "bytes", "complex", "complex array", "interval", "matrix", "objects", "table"],
 )
 def test_what_cannot_be_saved_is_named(value, name):
     with pytest.raises(TypeError, match=name):

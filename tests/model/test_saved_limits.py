@@ -32,7 +32,6 @@ def test_what_a_model_needs_is_allowed():
         lambda: [nn.Linear(1, 1) for _ in range(10**6)],
         lambda: [torch.zeros(1000, 1000) for _ in range(10**4)],
     ],
-    ids=str,
 )
 def test_what_is_far_larger_is_not_made(build):
     with BuildLimit(SAVED), pytest.raises(MemoryError, match="far larger than the saved tensors"):

@@ -33,11 +33,16 @@ def block_log_likelihood(inputs: Inputs, fixed: Fixed) -> Tensor:
     return torch.from_numpy(one_pass(inputs, fixed).run(None))
 
 
-def one_pass(inputs: Inputs, fixed: Fixed, scale: SparseAffine | None = None) -> Blocks | FewFactors:
-    """Return the pass over the cells that is fastest; ``scale`` as :class:`Blocks` takes it."""
+def one_pass(
+    inputs: Inputs,
+    fixed: Fixed,
+    scale: SparseAffine | None = None,
+    before: Blocks | FewFactors | None = None,
+) -> Blocks | FewFactors:
+    """Return the pass over the cells that is fastest; :class:`Blocks` tells what it takes."""
     if scale is None and FewFactors.serves(inputs, fixed):
         return FewFactors(inputs, fixed)
-    return Blocks(inputs, fixed, scale)
+    return Blocks(inputs, fixed, scale, before if isinstance(before, Blocks) else None)
 
 
 class _CountLikelihood(torch.autograd.Function):
@@ -79,11 +84,15 @@ class _Linear:
     The weights (genes, factors) may lie gene by gene or factor by factor; so does their gradient.
     """
 
-    def __init__(self, features: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    def __init__(
+        self, features: Tensor, weight: Tensor, bias: Tensor | None, before: _Linear | None = None
+    ) -> None:
         self.features, self.bias = features.detach().contiguous(), None if bias is None else bias.detach()
         self.weight = weight.detach() if weight.is_contiguous() else weight.detach().t().contiguous().t()
         self.d_features = torch.empty_like(self.features)
-        self.d_weight = (torch.empty_like if len(features) else torch.zeros_like)(self.weight)
+        taken = before is not None and before.weight.stride() == self.weight.stride() and len(features) > 0
+        fresh = torch.empty_like if len(features) else torch.zeros_like
+        self.d_weight: Tensor = before.d_weight if before is not None and taken else fresh(self.weight)
 
     def forward(self, cells: slice, out: Tensor) -> None:
         if self.bias is None:
@@ -103,10 +112,11 @@ class _Linear:
         return self.d_features, self.d_weight
 
 
-def _affine(features: Tensor, weight: Tensor, bias: Tensor | None) -> _Linear | SparseAffine:
+def _affine(inputs: Inputs, before: _Linear | SparseAffine | None) -> _Linear | SparseAffine:
+    features, weight, bias = inputs.features, inputs.weight, inputs.bias
     pattern = few_nonzeros(weight.t()) if weight.t().is_contiguous() else None
     if pattern is None:
-        return _Linear(features, weight, bias)
+        return _Linear(features, weight, bias, before if isinstance(before, _Linear) else None)
     values = weight.detach().t().numpy().reshape(-1)[pattern.positions]
     return SparseAffine(features, values, bias, pattern, everywhere=True)
 
@@ -136,21 +146,37 @@ class Blocks:
         What has none.
     scale
         Linear map to the logits where it is not to be built from the inputs.
+    before
+        An earlier pass whose room is taken over, and with it its gradients: memory that was given back would
+        have to be asked for again. Of the same genes and parts of a likelihood.
     """
 
-    def __init__(self, inputs: Inputs, fixed: Fixed, scale: SparseAffine | None = None) -> None:
+    def __init__(
+        self,
+        inputs: Inputs,
+        fixed: Fixed,
+        scale: SparseAffine | None = None,
+        before: Blocks | None = None,
+    ) -> None:
         self.inputs, self.fixed = inputs, fixed
         self.n_cells, n_genes = len(inputs.features), len(inputs.weight)
         self.n_rows = _rows(self.n_cells, n_genes, inputs.features.shape[1])
-        self.scale = scale or _affine(inputs.features, inputs.weight, inputs.bias)
+        self.scale: _Linear | SparseAffine = scale or _affine(
+            inputs, None if before is None else before.scale
+        )
         self.table = None if inputs.table is None else inputs.table.detach().contiguous()
         self.d_table = None if self.table is None else torch.zeros_like(self.table)
         self.dropout = None
         if inputs.dropout_weight is not None:
-            self.dropout = _Linear(inputs.features, inputs.dropout_weight, inputs.dropout_bias)
+            own = inputs.features, inputs.dropout_weight, inputs.dropout_bias
+            self.dropout = _Linear(*own, None if before is None else before.dropout)
         # logits, slope of additive rates, dropout logits
         needed = True, fixed.floor is not None, self.dropout is not None
-        self.buffers = [torch.empty(self.n_rows, n_genes) if need else None for need in needed]
+        self.buffers: list[Tensor | None] = (
+            before.buffers
+            if before is not None and before.n_rows == self.n_rows
+            else [torch.empty(self.n_rows, n_genes) if need else None for need in needed]
+        )
         most = int(np.diff(fixed.counts.indptr).max(initial=0))
         self.scratch = np.empty(n_genes, np.float32), np.empty((7, most), np.float32)
         self.large = np.empty((3, most)), np.empty(most, np.int32)

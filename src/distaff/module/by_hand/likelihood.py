@@ -37,6 +37,7 @@ class LikelihoodStep:
     def __init__(self, likelihood: Any, adam: Adam) -> None:
         self.inflated = isinstance(likelihood, ZeroInflatedNegativeBinomialLikelihood)
         self.log_theta = adam.add(likelihood.dispersion.log_value)
+        self.before: Any = None
 
     def run(
         self,
@@ -60,7 +61,7 @@ class LikelihoodStep:
         else:
             inputs = Inputs(features, weight, bias, log_size, theta, None, None, None)
             fixed = Fixed(counts, codes, None, None)
-        cells = one_pass(inputs, fixed, scale)
+        cells = self.before = one_pass(inputs, fixed, scale, self.before)
         value = cells.run(np.full(n_cells, np.float32(-1.0 / n_cells), np.float32))
         found = cells.gradients()
         self.gradient = array(found.theta)[0] * theta.numpy()[0]
