@@ -8,7 +8,7 @@ from scipy import sparse
 
 from distaff.model import BetaVAE
 from distaff.train import CellLoader
-from distaff.train.cells import _table, movable
+from distaff.train.cells import _table, movable, part_by_part
 from distaff.train.data import Chunks
 from distaff.train.sources import row_source
 
@@ -125,6 +125,22 @@ def test_apples_gpu_gets_dense_counts():
     dense = movable(minibatch, torch.device("mps"))
     assert torch.equal(dense["X"], torch.eye(3))
     assert dense["batch"] is minibatch["batch"]
+
+
+def test_tensors_are_moved_array_by_array():
+    sparse_one = torch.tensor([[0.0, 2.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 3.0]]).to_sparse_csr()
+    moved = []
+
+    def move(part):
+        moved.append(part)
+        return part.clone()
+
+    again = part_by_part(sparse_one, move)
+    assert len(moved) == 3
+    assert again.layout == torch.sparse_csr
+    assert torch.equal(again.to_dense(), sparse_one.to_dense())
+    assert part_by_part(sparse_one.to_dense(), move).layout == torch.strided
+    assert len(moved) == 4
 
 
 def test_tables_may_be_read_only():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from distaff.train.resident import ResidentCounts
 from distaff.train.rows import take_rows
 from distaff.train.sources import RowSource, row_source
 
-__all__ = ["CellLoader", "PartOfMinibatch", "movable", "on_device"]
+__all__ = ["CellLoader", "PartOfMinibatch", "movable", "on_device", "part_by_part"]
 
 Minibatch = dict[str, Tensor]
 
@@ -139,8 +139,25 @@ def _taken(block: Block | ResidentCounts, positions: np.ndarray) -> Tensor:
 
 
 def on_device(minibatch: Minibatch, device: torch.device) -> Minibatch:
-    """Return a minibatch on a device."""
-    return {key: value.to(device) for key, value in movable(minibatch, device).items()}
+    """Return a minibatch on a device; to a GPU of NVIDIA or AMD it travels while the host goes on."""
+    return {key: _sent(value, device) for key, value in movable(minibatch, device).items()}
+
+
+def _sent(value: Tensor, device: torch.device) -> Tensor:
+    if device.type != "cuda" or value.device.type != "cpu":
+        return value.to(device)
+    return part_by_part(value, lambda part: part.pin_memory().to(device, non_blocking=True))
+
+
+def part_by_part(value: Tensor, move: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return a tensor whose arrays, of which a sparse one has three, have been moved."""
+    if value.layout is not torch.sparse_csr:
+        return move(value)
+    indptr, indices, values = value.crow_indices(), value.col_indices(), value.values()
+    size = tuple(value.shape)
+    return torch.sparse_csr_tensor(
+        move(indptr), move(indices), move(values), size=size, check_invariants=False
+    )
 
 
 def movable(minibatch: Minibatch, device: torch.device) -> Minibatch:
