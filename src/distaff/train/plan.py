@@ -96,7 +96,7 @@ class FactorTrainingPlan(TrainingPlan):
         """Say why the first minibatch of all takes long."""
         super().on_train_start()
         if self.device.type == "cpu" and not is_compiled():
-            rank_zero_info("distaff compiles its loops for this processor, once: about 15 seconds.")
+            rank_zero_info("distaff compiles its loops for this processor, once: about 20 seconds.")
 
     def training_step(
         self, batch: dict[str, Tensor] | PartOfMinibatch | Chunk, batch_idx: int
