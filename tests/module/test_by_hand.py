@@ -137,6 +137,24 @@ def test_autograd_goes_on_from_its_state(adata, monkeypatch):
     assert WholeStep.of(module, optimiser)(tensors).loss.isfinite()
 
 
+@pytest.mark.parametrize("mask", ["soft", "hard"])
+def test_a_dense_minibatch_in_between_is_left_to_autograd(adata, mask):
+    AnnotatedVAE.setup_anndata(adata)
+    model = AnnotatedVAE(adata, mask=mask)
+    module, optimiser = model.module.train(), optimiser_of(model.module)
+    (tensors,) = model._minibatches(None, None, N_CELLS)
+    step = WholeStep.of(module, optimiser)
+    assert step(tensors).loss.isfinite()
+    dense = {**tensors, "X": tensors["X"].to_dense()}
+    assert step(dense) is None
+    optimiser.zero_grad()
+    module.minibatch_loss(dense).loss.backward()
+    optimiser.step()  # without penalties, other weights are not zero now
+    assert step(tensors).loss.isfinite()
+    step.store()
+    assert {float(state["step"]) for state in optimiser.state.values()} == {3.0}
+
+
 @pytest.mark.parametrize(("model_class", "options"), OTHERS)
 def test_what_it_does_not_know_is_left_to_autograd(adata, model_class, options):
     model_class.setup_anndata(adata)

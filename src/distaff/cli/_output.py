@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from distaff._atomic import sync_folder
 from distaff._checks import error, listing
 
 __all__ = [
@@ -139,7 +140,7 @@ def _sibling(target: Path, suffix: str) -> Path:
 def _put_in_place(partial: Path, target: Path, *, overwrite: bool) -> None:
     if not overwrite or not target.exists():
         partial.rename(target)  # fails if results have appeared there meanwhile
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
         return
     check_target(target, overwrite=True)  # again: files may have been added during the run
     old = _sibling(target, "old")
@@ -149,7 +150,7 @@ def _put_in_place(partial: Path, target: Path, *, overwrite: bool) -> None:
     except BaseException:
         old.rename(target)
         raise
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -166,18 +167,8 @@ def _sync(folder: Path) -> None:
     """Have the disk hold all of ``folder`` before it gets its name."""
     for path in folder.rglob("*"):
         if path.is_dir():
-            _sync_folder(path)
+            sync_folder(path)
         else:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a folder
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(folder)

@@ -158,11 +158,7 @@ class SavingMixin:
         saved = read_model(files)
         if saved is None:
             if not trust_pickle:
-                raise error(
-                    f"{files.copy} must be a model that distaff saved",
-                    got="a pickle, or a damaged file",
-                    fix=TRUST,
-                )
+                raise _foreign(files)
             return super().load(dir_path, adata, accelerator, device, prefix)  # type: ignore[misc,no-any-return]
         document, tensors = saved
         if document["class"] != cls.__name__:
@@ -211,11 +207,7 @@ class SavingMixin:
         files = SavedFiles(Path(dir_path), prefix or "")
         saved = read_model(files)
         if saved is None:
-            raise error(
-                f"{files.copy} must be a model that distaff saved",
-                got="a pickle, or a damaged file",
-                fix=TRUST,
-            )
+            raise _foreign(files)
         document, tensors = saved
         return _unpacked(document, tensors, files)["registry_"]  # type: ignore[no-any-return]
 
@@ -251,6 +243,12 @@ class SavingMixin:
         raise NotImplementedError(
             f"No {cls.__name__} was ever saved in the format of scvi-tools before 0.15."
         )
+
+
+def _foreign(files: SavedFiles) -> Exception:
+    return error(
+        f"{files.copy} must be a model that distaff saved", got="a pickle, or a damaged file", fix=TRUST
+    )
 
 
 def _attributes(model: Any) -> dict[str, Any]:

@@ -68,7 +68,8 @@ class Loadings:
             proximal_step(self.penalty.weight, l1=self.penalty.l1, group=self.penalty.group, lr=lr)
 
     def store(self) -> None:
-        """Write what is held apart back to the parameter and its moments."""
+        """Write what is held apart back to the parameter and its moments; others may change them now."""
+        self.n_known = None
         if self.held is not None:
             for flat, held in zip(self.own.flat, self.held, strict=True):
                 flat[self.positions] = held

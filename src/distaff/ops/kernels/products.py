@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+
+from distaff.ops.kernels.weighted_rows import INDEX, LANES, VECTOR, broadcast, state
 
 __all__ = ["COLUMNS", "SIDE", "add_products"]
 
 SIDE = 4  # rows of the result that share what is read of the source
-LANES = 16  # of a vector as it is written; the compiler splits it for machines with shorter ones
 PARTS = 2  # vectors of a row
 COLUMNS = LANES * PARTS
-VECTOR = ir.VectorType(ir.FloatType(), LANES)
-INDEX, SHORT = ir.IntType(64), ir.IntType(32)
 
 
 @intrinsic
@@ -43,21 +41,21 @@ def _generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
     head, body, done = (builder.append_basic_block(name) for name in ("head", "body", "done"))
     builder.branch(head)
     builder.position_at_end(head)
-    k = _state(builder, INDEX, INDEX(0), entry)
-    states = [_state(builder, VECTOR, value, entry) for value in sums]
+    k = state(builder, INDEX, INDEX(0), entry)
+    states = [state(builder, VECTOR, value, entry) for value in sums]
     builder.cbranch(builder.icmp_signed("<", k, count), body, done)
     builder.position_at_end(body)
     read = [builder.load(_vector(builder, source, n_source, k, column, p), align=4) for p in range(PARTS)]
     for r, weight in enumerate(weights):
-        factor = _broadcast(builder, builder.load(builder.gep(weight, [k])))
-        for state, value in zip(states[r * PARTS : (r + 1) * PARTS], read, strict=True):
+        factor = broadcast(builder, builder.load(builder.gep(weight, [k])))
+        for total, value in zip(states[r * PARTS : (r + 1) * PARTS], read, strict=True):
             term = builder.fmul(factor, value, flags=("contract",))
-            state.add_incoming(builder.fadd(state, term, flags=("contract",)), body)
+            total.add_incoming(builder.fadd(total, term, flags=("contract",)), body)
     k.add_incoming(builder.add(k, INDEX(1)), body)
     builder.branch(head)
     builder.position_at_end(done)
-    for place, state in zip(places, states, strict=True):
-        builder.store(state, place, align=4)
+    for place, total in zip(places, states, strict=True):
+        builder.store(total, place, align=4)
     return context.get_dummy_value()
 
 
@@ -65,16 +63,3 @@ def _vector(builder: Any, base: Any, width: Any, row: Any, column: Any, part: in
     """Pointer to a vector of a row."""
     start = builder.add(builder.add(builder.mul(row, width), column), INDEX(part * LANES))
     return builder.bitcast(builder.gep(base, [start]), VECTOR.as_pointer())
-
-
-def _state(builder: Any, kind: Any, value: Any, entry: Any) -> Any:
-    """Value that changes from one turn of the loop to the next."""
-    state = builder.phi(kind)
-    state.add_incoming(value, entry)
-    return state
-
-
-def _broadcast(builder: Any, value: Any) -> Any:
-    undefined = ir.Constant(VECTOR, ir.Undefined)
-    lane = builder.insert_element(undefined, value, SHORT(0))
-    return builder.shuffle_vector(lane, undefined, ir.Constant(ir.VectorType(SHORT, LANES), [0] * LANES))

@@ -8,7 +8,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["LANES", "WIDTH", "add_weighted_rows"]
+__all__ = ["INDEX", "LANES", "VECTOR", "WIDTH", "add_weighted_rows", "broadcast", "state"]
 
 WIDTH = 64  # columns: their sums fill half of the vector registers of AVX2 and NEON, and a few of AVX-512
 LANES = 16  # of a vector as it is written; the compiler splits it for machines with shorter ones
@@ -43,29 +43,29 @@ def _generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any
     head, body, done = (builder.append_basic_block(name) for name in ("head", "body", "done"))
     builder.branch(head)
     builder.position_at_end(head)
-    k = _state(builder, INDEX, start, entry)
-    states = [_state(builder, VECTOR, value, entry) for value in sums]
+    k = state(builder, INDEX, start, entry)
+    states = [state(builder, VECTOR, value, entry) for value in sums]
     builder.cbranch(builder.icmp_signed("<", k, end), body, done)
     builder.position_at_end(body)
     row = builder.sext(builder.load(builder.gep(indices, [k])), INDEX)
-    weight = _broadcast(builder, builder.load(builder.gep(values, [k])))
+    weight = broadcast(builder, builder.load(builder.gep(values, [k])))
     first = builder.gep(source, [builder.add(builder.mul(row, width), column)])
-    for part, state in enumerate(states):
+    for part, total in enumerate(states):
         term = builder.fmul(weight, builder.load(_vector(builder, first, part), align=4), flags=("contract",))
-        state.add_incoming(builder.fadd(state, term, flags=("contract",)), body)
+        total.add_incoming(builder.fadd(total, term, flags=("contract",)), body)
     k.add_incoming(builder.add(k, INDEX(1)), body)
     builder.branch(head)
     builder.position_at_end(done)
-    for place, state in zip(places, states, strict=True):
-        builder.store(state, place, align=4)
+    for place, total in zip(places, states, strict=True):
+        builder.store(total, place, align=4)
     return context.get_dummy_value()
 
 
-def _state(builder: Any, kind: Any, value: Any, entry: Any) -> Any:
+def state(builder: Any, kind: Any, value: Any, entry: Any) -> Any:
     """Value that changes from one turn of the loop to the next."""
-    state = builder.phi(kind)
-    state.add_incoming(value, entry)
-    return state
+    found = builder.phi(kind)
+    found.add_incoming(value, entry)
+    return found
 
 
 def _vector(builder: Any, base: Any, part: int) -> Any:
@@ -73,7 +73,8 @@ def _vector(builder: Any, base: Any, part: int) -> Any:
     return builder.bitcast(builder.gep(base, [INDEX(part * LANES)]), VECTOR.as_pointer())
 
 
-def _broadcast(builder: Any, value: Any) -> Any:
+def broadcast(builder: Any, value: Any) -> Any:
+    """Vector of one value."""
     undefined = ir.Constant(VECTOR, ir.Undefined)
     lane = builder.insert_element(undefined, value, SHORT(0))
     return builder.shuffle_vector(lane, undefined, ir.Constant(ir.VectorType(SHORT, LANES), [0] * LANES))
