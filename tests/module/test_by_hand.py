@@ -137,22 +137,17 @@ def test_autograd_goes_on_from_its_state(adata, monkeypatch):
     assert WholeStep.of(module, optimiser)(tensors).loss.isfinite()
 
 
-@pytest.mark.parametrize("mask", ["soft", "hard"])
-def test_a_dense_minibatch_in_between_is_left_to_autograd(adata, mask):
+def test_weights_may_change_while_a_minibatch_is_left_to_autograd(adata):
     AnnotatedVAE.setup_anndata(adata)
-    model = AnnotatedVAE(adata, mask=mask)
+    model = AnnotatedVAE(adata)
     module, optimiser = model.module.train(), optimiser_of(model.module)
     (tensors,) = model._minibatches(None, None, N_CELLS)
     step = WholeStep.of(module, optimiser)
     assert step(tensors).loss.isfinite()
-    dense = {**tensors, "X": tensors["X"].to_dense()}
-    assert step(dense) is None
-    optimiser.zero_grad()
-    module.minibatch_loss(dense).loss.backward()
-    optimiser.step()  # without penalties, other weights are not zero now
+    assert step({**tensors, "X": tensors["X"].to_dense()}) is None
+    weights = module.decoder.weights.raw.data
+    weights[tuple((weights == 0).nonzero()[0])] = 0.5
     assert step(tensors).loss.isfinite()
-    step.store()
-    assert {float(state["step"]) for state in optimiser.state.values()} == {3.0}
 
 
 @pytest.mark.parametrize(("model_class", "options"), OTHERS)
