@@ -274,6 +274,34 @@ def test_what_a_tuner_passes_to_train(adata, tmp_path):
     assert {"elbo_validation", "reconstruction_loss_validation"} <= watch.seen[-1].keys()
     assert all(np.isfinite(value) for value in watch.seen[-1].values())
     assert model.is_trained_
+    [written] = tmp_path.rglob("metrics.csv")
+    written = pd.read_csv(written).groupby("epoch").first()
+    for name in ("train_loss", "validation_loss", "active_units_train"):
+        np.testing.assert_allclose(written[name], model.history[name].iloc[:, 0], rtol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("logger", [False, True])
+def test_the_history_is_kept_whatever_logs(adata, tmp_path, logger):
+    model = small(adata)
+    model.train(2, seed=0, logger=logger, default_root_dir=str(tmp_path), **FAST)
+    assert list(model.history["train_loss"].index) == [0, 1]
+
+
+def test_what_a_callback_logs_becomes_a_curve(adata):
+    class Log(Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            pl_module.log("my_number", 3.0 + trainer.current_epoch)
+
+    model = small(adata)
+    model.train(2, seed=0, callbacks=[Log()], **FAST)
+    assert list(model.history["my_number"].iloc[:, 0]) == [3.0, 4.0]
+
+
+def test_curves_are_written_where_the_trainer_is_told(adata, tmp_path):
+    model = small(adata)
+    model.train(2, seed=0, log_save_dir=str(tmp_path), **FAST)
+    [written] = tmp_path.rglob("history.pkl")
+    assert written.stat().st_size
 
 
 def test_chunks_of_minibatches_train_as_single_ones_do(adata, monkeypatch):

@@ -18,6 +18,7 @@ from distaff._checks import check_number
 from distaff.ops import holding
 from distaff.ops.kernels.compile import is_compiled
 from distaff.train.cells import PartOfMinibatch, on_device
+from distaff.train.curves import publish
 from distaff.train.data import Chunk
 from distaff.train.phases import LearningRatePhases
 from distaff.train.proximal import apply_proximal_steps
@@ -228,10 +229,7 @@ class FactorTrainingPlan(TrainingPlan):
             values = self.module.objective.schedule_values()
             curves |= {f"schedule_{name}": value for name, value in values.items()}
         self.dimension_curves[f"kl_per_dimension_{mode}"].append(kl_per_dimension.cpu())
-        for name, value in curves.items():
-            self.log(
-                name, float(value), on_epoch=True, sync_dist=self.use_sync_dist, prog_bar=name == "train_loss"
-            )
+        publish(self.trainer, {name: float(value) for name, value in curves.items()}, shown="train_loss")
 
     def _check_finite(self, loss: float, means: dict[str, Tensor]) -> None:
         if math.isfinite(loss):

@@ -14,7 +14,7 @@ from scvi.train import LoudEarlyStopping, SaveCheckpoint
 from torch.nn.parallel import DistributedDataParallel
 
 from distaff._checks import error
-from distaff._compat import SimpleLogger, parse_device_args, use_distributed_sampler
+from distaff._compat import parse_device_args, use_distributed_sampler
 from distaff.train.checkpoint import SharedCheckpoint
 
 __all__ = ["check_processes", "data_parallel", "number_of_processes"]
@@ -58,8 +58,6 @@ def data_parallel(options: Mapping[str, Any], *, several: bool) -> dict[str, Any
     changed: dict[str, Any] = {"early_stopping": False, "enable_checkpointing": False}
     if strategy in (None, "auto", "ddp"):
         changed["strategy"] = DDPStrategy(**KEEP_BUFFERS)
-    if options.get("logger") is None:  # scvi-tools' own choice would write a file here
-        changed["logger"] = SimpleLogger()
     callbacks = _callbacks(options)
     if callbacks:
         changed["callbacks"] = [*options.get("callbacks", []), *callbacks]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 import torch
 from scvi.train import TrainRunner
+
+from distaff.train.curves import CurveLogger, curve_logger
 
 __all__ = ["FactorTrainRunner"]
 
@@ -24,7 +27,9 @@ class FactorTrainRunner(TrainRunner):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         with warnings.catch_warnings():  # data_parallel() puts it back
             warnings.filterwarnings("ignore", message="early_stopping was automatically disabled")
-            super().__init__(*args, **kwargs)
+            super().__init__(*args, **{**kwargs, "logger": _logger(kwargs)})
+        if curve_logger(self.trainer.loggers) is None:  # the user's own loggers do not keep the curves
+            self.trainer.loggers = [*self.trainer.loggers, CurveLogger()]
 
     def _run_training_core(self) -> None:
         if self.trainer.world_size > 1:
@@ -59,6 +64,14 @@ class FactorTrainRunner(TrainRunner):
         }
 
     def _logged(self) -> dict[str, pd.DataFrame]:
-        """Curves of the logger; empty where the user brought a logger of another kind."""
-        history = getattr(self.trainer.logger, "history", None) or {}
-        return {name: curve.copy() for name, curve in history.items()}
+        """Curves of the logger."""
+        logger = curve_logger(self.trainer.loggers)
+        return {} if logger is None else logger.history
+
+
+def _logger(options: Mapping[str, Any]) -> Any:
+    """The user's choice, or one that keeps the curves."""
+    if options.get("logger") is not None:
+        return options["logger"]
+    place = options.get("log_save_dir")
+    return CurveLogger(save_dir=place, save_log_on_disk=place is not None)
