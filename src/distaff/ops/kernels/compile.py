@@ -16,11 +16,14 @@ from typing import Any
 from numba import njit, types
 from numba.extending import intrinsic
 
-__all__ = ["bits", "from_bits", "helper", "is_compiled", "kernel"]
+__all__ = ["bits", "from_bits", "helper", "inner", "is_compiled", "kernel"]
 
 # NaN must survive (training looks for it), hence neither "nnan" nor "ninf".
-EXACT = {"nsz", "arcp", "contract"}
-LOOPS = EXACT | {"reassoc"}  # sums may be split into lanes
+FLAGS = {"nsz", "arcp", "contract"}
+# Nothing calls a kernel from C, and only some are called from Python: their wrappers take half the time of
+# compiling.
+SCALARS: dict[str, Any] = {"fastmath": FLAGS, "error_model": "numpy", "no_cfunc_wrapper": True}
+LOOPS = SCALARS | {"fastmath": FLAGS | {"reassoc"}, "nogil": True}  # sums may be split into lanes
 
 INTEGER_OF: dict[Any, Any] = {types.float32: types.int32, types.float64: types.int64}
 FLOAT_OF: dict[Any, Any] = {integer: real for real, integer in INTEGER_OF.items()}
@@ -40,13 +43,17 @@ KERNELS: list[Any] = []
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function of loops; sums in its loops may be reordered."""
     function.__qualname__ = f"{function.__qualname__}_{SOURCES}"
-    options: dict[str, Any] = {"fastmath": LOOPS, "error_model": "numpy", "nogil": True}
     try:
-        compiled = njit(cache=True, **options)(function)
+        compiled = njit(cache=True, **LOOPS)(function)
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        compiled = njit(**options)(function)
+        compiled = njit(**LOOPS)(function)
     KERNELS.append(compiled)
     return compiled
+
+
+def inner(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function of loops that only kernels call."""
+    return njit(no_cpython_wrapper=True, **LOOPS)(function)
 
 
 def is_compiled() -> bool:
@@ -59,7 +66,7 @@ def is_compiled() -> bool:
 
 def helper(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function of scalars into the loops that call it, its operations in the order written."""
-    return njit(forceinline=True, fastmath=EXACT, error_model="numpy")(function)
+    return njit(forceinline=True, no_cpython_wrapper=True, **SCALARS)(function)
 
 
 @intrinsic

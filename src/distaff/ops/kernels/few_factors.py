@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from distaff.ops.kernels.compile import kernel
+from distaff.ops.kernels.compile import inner, kernel
 from distaff.ops.kernels.nb import nb_rows
 from distaff.ops.kernels.products import COLUMNS, SIDE, add_products
 from distaff.ops.kernels.views import row_part
@@ -16,7 +16,7 @@ ROWS = 8  # cells that are computed together
 FLUSH = 64  # cells whose derivatives by theta and bias are added up in float32
 
 
-@kernel
+@inner
 def _add_product(factors, source, out, n):
     """``out += factors[:, :n] @ source[:n]``; ``out`` has a multiple of 4 rows."""
     n_rows, n_columns = out.shape
@@ -42,7 +42,7 @@ def _logits(features, weight, bias, out):
     _add_product(features, weight, out, weight.shape[0])
 
 
-@kernel
+@inner
 def _four_dots(g0, g1, g2, g3, w):
     s0, s1, s2, s3 = F(0.0), F(0.0), F(0.0), F(0.0)
     for j in range(w.size):
@@ -54,7 +54,7 @@ def _four_dots(g0, g1, g2, g3, w):
     return s0, s1, s2, s3
 
 
-@kernel
+@inner
 def _dot(g, w):
     total = F(0.0)
     for j in range(w.size):
@@ -62,7 +62,7 @@ def _dot(g, w):
     return total
 
 
-@kernel
+@inner
 def _by_features(gradient, weight, out):
     """``out = gradient @ weight.T``."""
     n_rows, n_genes = gradient.shape

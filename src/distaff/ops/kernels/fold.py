@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from distaff.ops.kernels.compile import kernel
+from distaff.ops.kernels.compile import inner, kernel
 
 __all__ = ["fold", "fold_back"]
 
 F = np.float32
 
 
-@kernel
+@inner
 def _moments(x, mean, centred, covariance):
     n, width = x.shape
     for k in range(width):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from distaff.ops.kernels.compile import kernel
+from distaff.ops.kernels.compile import inner, kernel
 
 __all__ = ["follow", "norm_relu", "norm_relu_back"]
 
 F = np.float32
 
 
-@kernel
+@inner
 def _column_moments(y, mean, variance):
     """Mean and variance (over n) of each column, summed up in float64."""
     n, width = y.shape

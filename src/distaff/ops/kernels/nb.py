@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from distaff.ops.kernels.compile import kernel
+from distaff.ops.kernels.compile import inner, kernel
 from distaff.ops.kernels.rows import CHUNK, finish, gather, rates_of, scatter, split
 from distaff.ops.kernels.vector_math import lgamma_parts, log1p32, log32, log64
 from distaff.ops.kernels.views import part, row_part
@@ -18,7 +18,7 @@ EPS = 1e-8  # scvi-tools adds it to means and dispersions
 HALF, THIRD, QUARTER = F(0.5), F(1 / 3), F(0.25)
 
 
-@kernel
+@inner
 def nb_zeros(rates, high, low, theta, inverse, by_mean, d_theta, weight):
     """Terms of zero counts, -theta log(1 + mean / theta), and their derivatives by log mean and theta."""
     value, total = F(0.0), F(0.0)
@@ -35,7 +35,7 @@ def nb_zeros(rates, high, low, theta, inverse, by_mean, d_theta, weight):
     return value, total
 
 
-@kernel
+@inner
 def _small_counts(x, mean, theta, by_mean, by_theta):
     """Add what the counts 1 to 4 have beyond a zero, log of x factors; 0 adds nothing."""
     value, total = F(0.0), F(0.0)
@@ -57,7 +57,7 @@ def _small_counts(x, mean, theta, by_mean, by_theta):
     return value, total
 
 
-@kernel
+@inner
 def _large_counts(x, mean, theta):
     """What any counts have beyond zeros; ``mean`` -> derivative by its logarithm, ``theta`` -> by it."""
     value, total = 0.0, 0.0
@@ -75,7 +75,7 @@ def _large_counts(x, mean, theta):
     return value, total
 
 
-@kernel
+@inner
 def nb_counts(x, work, double, order):
     """Add what the counts of a cell have beyond zeros.
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from distaff.ops.kernels.compile import kernel
+from distaff.ops.kernels.compile import inner, kernel
 from distaff.ops.kernels.rows import CHUNK, finish, gather, rates_of, scatter, split
 from distaff.ops.kernels.vector_math import lgamma_parts, log64
 
@@ -17,7 +17,7 @@ SMALLEST_RATE = 1e-8  # a softmax underflows to 0, of which the log of a Poisson
 LOG_FACTORIAL = np.array([math.lgamma(i + 1.0) for i in range(256)])
 
 
-@kernel
+@inner
 def log_factorials(x):
     """Sum of log(x!) over the counts of a cell."""
     total = 0.0
@@ -31,7 +31,7 @@ def log_factorials(x):
     return total
 
 
-@kernel
+@inner
 def _poisson_zeros(rates, high, low, by_mean):
     """Terms of zero counts, minus the rate, and their derivatives by its logarithm."""
     value, total = F(0.0), F(0.0)
@@ -45,7 +45,7 @@ def _poisson_zeros(rates, high, low, by_mean):
     return value, total
 
 
-@kernel
+@inner
 def _poisson_counts(x, mean, by_mean):
     """What the counts of a cell have beyond zeros but log(x!)."""
     value, total = 0.0, 0.0

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from distaff.ops.kernels.adam import adam_flat
-from distaff.ops.kernels.compile import kernel
+from distaff.ops.kernels.compile import inner, kernel
 
 __all__ = ["adam_prox_rows", "prox_rows"]
 
@@ -16,7 +16,7 @@ NEWTON_STEPS = 32
 TOLERANCE = 1e-9
 
 
-@kernel
+@inner
 def _drop_small(row, second, l1, root, eps, rate):
     """Set to zero what L1 brings to zero, ``|w| d <= l1`` with the metric d, without a root or a division."""
     for j in range(row.size):
@@ -27,7 +27,7 @@ def _drop_small(row, second, l1, root, eps, rate):
         row[j] = F(0.0) if small else row[j]
 
 
-@kernel
+@inner
 def _nonzero(row, place):
     """Fill ``place`` with where ``row`` is not zero, and return how many these are."""
     n = 0
@@ -37,7 +37,7 @@ def _nonzero(row, place):
     return n
 
 
-@kernel
+@inner
 def _solve(v, offset, n, r):
     """Root r of ``sum((v / (r + offset))^2) = 1``, climbed to from a lower bound by Newton's method."""
     for j in range(n):
@@ -58,7 +58,7 @@ def _solve(v, offset, n, r):
     return r
 
 
-@kernel
+@inner
 def _count(row, place, n):
     """How many of the values at the first ``n`` places are not zero."""
     count = 0
@@ -67,7 +67,7 @@ def _count(row, place, n):
     return count
 
 
-@kernel
+@inner
 def _prox_row(row, second, l1, strength, root, eps, rate, place, v, offset):
     """Penalties of one factor's weights; returns how many of them are not zero. The rest is scratch."""
     _drop_small(row, second, l1, root, eps, rate)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from distaff.ops.kernels.compile import bits, from_bits, kernel
+from distaff.ops.kernels.compile import bits, from_bits, inner
 from distaff.ops.kernels.vector_math import ONE_BITS, exp32, expm1_parts
 from distaff.ops.kernels.views import part, row_part
 
@@ -19,7 +19,7 @@ CHUNK = 512  # genes whose terms stay in the innermost cache and are added up in
 MAGNITUDE = np.int32(0x7FFFFFFF)
 
 
-@kernel
+@inner
 def _largest(row):
     """Largest value, NaN if there is one above all: as integers floats have an order that vectors can use."""
     high = np.int32(-MAGNITUDE - 1)
@@ -29,7 +29,7 @@ def _largest(row):
     return from_bits(np.int32(high ^ ((high >> np.int32(31)) & MAGNITUDE)))
 
 
-@kernel
+@inner
 def _exp_part(row, high):
     part = F(0.0)
     for j in range(row.size):
@@ -39,7 +39,7 @@ def _exp_part(row, high):
     return part
 
 
-@kernel
+@inner
 def _softmax_row(row):
     """``row`` to ``exp(row - its largest)``; returns the sum."""
     high = _largest(row)
@@ -49,7 +49,7 @@ def _softmax_row(row):
     return total
 
 
-@kernel
+@inner
 def _additive_row(row, slope, floor):
     """``row`` a to ``(expm1(a) + floor) exp(slope)``, scaled; returns the sum.
 
@@ -71,7 +71,7 @@ def _additive_row(row, slope, floor):
     return total
 
 
-@kernel
+@inner
 def rates_of(logits, slope, floor, i):
     """Turn a cell's ``logits`` into rates up to a factor, and return their sum; ``slope`` may be empty."""
     row = row_part(logits, i, 0, logits.shape[1])
@@ -80,28 +80,28 @@ def rates_of(logits, slope, floor, i):
     return _softmax_row(row)
 
 
-@kernel
+@inner
 def split(factor):
     """Two float32 whose sum is ``factor``: a rounded one would bias all means of the cell alike."""
     high = F(factor)
     return high, F(factor - np.float64(high))
 
 
-@kernel
+@inner
 def gather(source, indices, taken):
     """``taken = source[indices]``."""
     for k in range(indices.size):
         taken[k] = source[indices[k]]
 
 
-@kernel
+@inner
 def scatter(target, indices, terms, weight):
     """Add ``weight * terms`` to ``target`` at distinct ``indices``."""
     for k in range(indices.size):
         target[indices[k]] += weight * terms[k]
 
 
-@kernel
+@inner
 def finish(rates, by_mean, factor, share, weight, by_bias):
     """``rates`` to the derivatives by the logits, from those by the log means; adds them to ``by_bias``."""
     shared, weight = F(weight * factor * share), F(weight)

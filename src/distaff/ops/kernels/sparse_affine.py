@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from distaff.ops.kernels.compile import kernel
+from distaff.ops.kernels.compile import inner, kernel
 from distaff.ops.kernels.sparse_rows import gather_row
 from distaff.ops.kernels.transpose16 import TILE, transpose_tile
 from distaff.ops.kernels.views import row_part
@@ -71,7 +71,7 @@ def turn(matrix, out):
                 out[j + t, i] = matrix[i, j + t]
 
 
-@kernel
+@inner
 def _dot(a, b):
     total = F(0.0)
     for i in range(a.size):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from distaff.ops.kernels.compile import kernel
+from distaff.ops.kernels.compile import inner, kernel
 from distaff.ops.kernels.views import part, row_part
 from distaff.ops.kernels.weighted_rows import WIDTH, add_weighted_rows
 
 __all__ = ["copy_rows", "gather_row", "gather_rows", "transpose"]
 
 
-@kernel
+@inner
 def gather_row(
     indices: np.ndarray, values: np.ndarray, source: np.ndarray, row: np.ndarray, start: int, end: int
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from distaff.ops.kernels.compile import kernel
+from distaff.ops.kernels.compile import inner, kernel
 from distaff.ops.kernels.vectors import log1p_values
 from distaff.ops.kernels.weighted_rows import add_weighted_rows
 
@@ -14,7 +14,7 @@ ROWS = 1024  # cells that pass over a part of the weights before the next part i
 GENES = 2048  # of a part, 512 KiB: half of a common second-level cache
 
 
-@kernel
+@inner
 def _first_from(indices: np.ndarray, start: int, end: int, gene: int) -> int:
     """Position of the first of rising indices from ``start`` up to ``end`` that is not below ``gene``."""
     while start < end:
@@ -57,7 +57,7 @@ def add_tiled_rows(
         _add_block(indptr[first : last + 1], indices[begin:end], terms, tiles, part, out[first:last], place)
 
 
-@kernel
+@inner
 def _add_block(
     indptr: np.ndarray,
     indices: np.ndarray,

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from distaff.ops.kernels.compile import kernel
+from distaff.ops.kernels.compile import inner, kernel
 from distaff.ops.kernels.nb import nb_counts, nb_zeros
 from distaff.ops.kernels.rows import CHUNK, finish, gather, rates_of, scatter, split
 from distaff.ops.kernels.vector_math import log1p32, sigmoid_parts
@@ -17,7 +17,7 @@ __all__ = ["zinb_rows"]
 F = np.float32
 
 
-@kernel
+@inner
 def _zinb_logs(rates, high, low, theta, inverse, log, by_mean):
     """Log chance of zero of the counts alone, -theta ``log``, and its derivative by the log mean."""
     for j in range(rates.size):
@@ -28,7 +28,7 @@ def _zinb_logs(rates, high, low, theta, inverse, log, by_mean):
         by_mean[j] = -theta[j] * (r * q)
 
 
-@kernel
+@inner
 def _zinb_mixture(log, theta, logit, chance, weight):
     """Log chance of zero, softplus(w - logit) - softplus(-logit) with w that of the counts alone.
 
@@ -49,7 +49,7 @@ def _zinb_mixture(log, theta, logit, chance, weight):
     return value
 
 
-@kernel
+@inner
 def _zinb_derivatives(log, chance, inverse, by_mean, d_theta, weight):
     total = F(0.0)
     for j in range(log.size):
@@ -60,7 +60,7 @@ def _zinb_derivatives(log, chance, inverse, by_mean, d_theta, weight):
     return total
 
 
-@kernel
+@inner
 def _dropout_counts(logit):
     """Log chance of no further zero, -softplus(logit), of the non-zeros; ``logit`` -> derivative."""
     value = F(0.0)
@@ -72,7 +72,7 @@ def _dropout_counts(logit):
     return value
 
 
-@kernel
+@inner
 def _take(row, place, factor, taken):
     """Move the means of the non-zeros out: a zero of the mean 0 has the chance 1 and adds nothing."""
     for k in range(place.size):
@@ -80,7 +80,7 @@ def _take(row, place, factor, taken):
         row[place[k]] = F(0.0)
 
 
-@kernel
+@inner
 def _counts(x, place, theta, inverse, work, double, order):
     """Full terms of the non-zeros, their means and dropout logits in ``work``, where the derivatives go."""
     n = x.size
