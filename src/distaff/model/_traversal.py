@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from distaff.train import isolated_rng
 
 __all__ = ["mean_effects"]
 
-BATCH_SIZE = 128  # cells a minibatch, of which the counts are dense
+BATCH_SIZE = 128  # cells a minibatch
 BLOCK = 2**22  # values decoded at once, 16 MB: more leave the cache of a CPU and take twice the time
 
 
@@ -60,7 +60,7 @@ def mean_effects(
     total, done = np.zeros((adata.n_vars, Z.shape[1])), 0
     ends = torch.from_numpy(bounds)
     with isolated_rng(0):  # nothing that is drawn is used
-        for tensors in model._make_data_loader(adata=adata, indices=cells, batch_size=n_cells):
+        for tensors in _minibatches(model, adata, cells, n_cells):
             n = len(next(iter(tensors.values())))
             decode = _decoder(model.module, tensors, torch.from_numpy(Z[cells[done : done + n]]))
             for factors in torch.arange(Z.shape[1]).split(n_rows // (2 * n)):
@@ -68,6 +68,15 @@ def mean_effects(
                 total[:, factors.numpy()] += (high - low).sum(1, dtype=torch.float64).cpu().numpy().T
             done += n
     return total / len(cells)
+
+
+def _minibatches(
+    model: Any, adata: AnnData, cells: NDArray[np.int64], batch_size: int
+) -> Iterable[dict[str, Tensor]]:
+    """Those of our own models with sparse counts."""
+    if isinstance(model.module, FactorModule) and model.minified_data_type is None:
+        return model._minibatches(adata, cells, batch_size)
+    return model._make_data_loader(adata=adata, indices=cells, batch_size=batch_size)
 
 
 def _decoder(module: Any, tensors: dict[str, Tensor], z: Tensor) -> Callable[[Tensor, Tensor], Tensor]:

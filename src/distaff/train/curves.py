@@ -19,7 +19,7 @@ class _Curves:
     """Values of each curve by the time they were logged at, as tables when someone looks."""
 
     def __init__(self) -> None:
-        self.values: dict[str, dict[int | None, float]] = {}
+        self.values: dict[str, dict[float | None, float]] = {}
         self.units: dict[str, str] = {}
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:

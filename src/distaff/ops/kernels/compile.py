@@ -20,10 +20,11 @@ __all__ = ["bits", "from_bits", "helper", "inner", "is_compiled", "kernel"]
 
 # NaN must survive (training looks for it), hence neither "nnan" nor "ninf".
 FLAGS = {"nsz", "arcp", "contract"}
-# Nothing calls a kernel from C, and only some are called from Python: their wrappers take half the time of
-# compiling.
+# Nothing calls a kernel from C, and only some are called from Python: to compile what such calls need would
+# take a third longer.
 SCALARS: dict[str, Any] = {"fastmath": FLAGS, "error_model": "numpy", "no_cfunc_wrapper": True}
 LOOPS = SCALARS | {"fastmath": FLAGS | {"reassoc"}, "nogil": True}  # sums may be split into lanes
+FROM_LOOPS = {"no_cpython_wrapper": True}
 
 INTEGER_OF: dict[Any, Any] = {types.float32: types.int32, types.float64: types.int64}
 FLOAT_OF: dict[Any, Any] = {integer: real for real, integer in INTEGER_OF.items()}
@@ -53,7 +54,7 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def inner(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function of loops that only kernels call."""
-    return njit(no_cpython_wrapper=True, **LOOPS)(function)
+    return njit(**LOOPS | FROM_LOOPS)(function)
 
 
 def is_compiled() -> bool:
@@ -66,7 +67,7 @@ def is_compiled() -> bool:
 
 def helper(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function of scalars into the loops that call it, its operations in the order written."""
-    return njit(forceinline=True, no_cpython_wrapper=True, **SCALARS)(function)
+    return njit(forceinline=True, **SCALARS | FROM_LOOPS)(function)
 
 
 @intrinsic
