@@ -12,11 +12,14 @@ from distaff.module.by_hand.running import RunningMoments
 from distaff.nn.layers import BATCH_NORM_EPS
 from distaff.nn.posteriors import VARIANCE_FLOOR
 from distaff.ops.csr import CSR
+from distaff.ops.kernels.heads import heads, heads_back
 from distaff.ops.kernels.hidden import norm_relu, norm_relu_back
 from distaff.ops.kernels.normal import draw_normal, draw_normal_back
 from distaff.ops.kernels.sparse_rows import gather_rows
 
 __all__ = ["EncoderStep"]
+
+MOST_DIMENSIONS = 24  # of more the matrix library is faster than our loops
 
 
 class EncoderStep:
@@ -59,19 +62,29 @@ class EncoderStep:
         self, prior_loc: np.ndarray | float, prior_scale: np.ndarray | float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Draw from the posterior, and its KL from a normal prior, both (cells, dimensions)."""
-        units = torch.from_numpy(self.units)
-        w_loc, b_loc, w_log, b_log = (own.tensor for own in self.heads)
-        loc, scale = torch.addmm(b_loc, units, w_loc.t()), torch.addmm(b_log, units, w_log.t())
-        shape = loc.shape
+        self.loc, scale = self._heads()
+        shape = self.loc.shape
         noise = torch.randn(shape).numpy()
         prior = [self._filled(value, shape) for value in (prior_loc, prior_scale)]
-        self.loc = loc.numpy()
-        self.drawn = [a.reshape(-1) for a in (noise, self.loc, scale.numpy(), *prior)]
+        self.drawn = [a.reshape(-1) for a in (noise, self.loc, scale, *prior)]
         flat_noise, flat_loc, flat_scale, *flat_prior = self.drawn
         draw, kl = np.empty(shape, np.float32), np.empty(shape, np.float32)
         normal = flat_loc, flat_scale, VARIANCE_FLOOR, flat_noise, *flat_prior
         draw_normal(*normal, draw.reshape(-1), kl.reshape(-1))
         return draw, kl
+
+    def _heads(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and log variance, (cells, dimensions)."""
+        w_loc, b_loc, w_log, b_log = self.heads
+        if len(b_loc.value) > MOST_DIMENSIONS:
+            units = torch.from_numpy(self.units)
+            loc, log = (
+                torch.addmm(b.tensor, units, w.tensor.t()) for w, b in ((w_loc, b_loc), (w_log, b_log))
+            )
+            return loc.numpy(), log.numpy()
+        found = [np.empty((len(self.units), len(b_loc.value)), np.float32) for _ in range(2)]
+        heads(self.units, w_loc.value, b_loc.value, w_log.value, b_log.value, *found)
+        return found[0], found[1]
 
     def _filled(self, value: np.ndarray | float, shape: tuple[int, ...]) -> np.ndarray:
         """Array of this shape; those of a number are kept."""
@@ -98,6 +111,17 @@ class EncoderStep:
         noise, loc, scale, *prior = self.drawn
         kept = noise, loc, scale, VARIANCE_FLOOR, *prior
         draw_normal_back(d_draw.reshape(-1), kl_weight, *kept, d_loc.reshape(-1), d_log.reshape(-1))
+        if len(self.heads[1].value) > MOST_DIMENSIONS:
+            return self._wide_heads_back(d_loc, d_log)
+        d_units, found = np.zeros_like(self.units), [np.zeros_like(own.value) for own in self.heads]
+        weights = self.heads[0].value, self.heads[2].value
+        heads_back(d_loc, d_log, self.units, *weights, d_units, *found)
+        for own, gradient in zip(self.heads, found, strict=True):
+            own.step(gradient)
+        return d_units
+
+    def _wide_heads_back(self, d_loc: np.ndarray, d_log: np.ndarray) -> np.ndarray:
+        """The same for many dimensions, by the matrix library."""
         units, by_loc, by_log = (torch.from_numpy(a) for a in (self.units, d_loc, d_log))
         w_loc, b_loc, w_log, b_log = self.heads
         d_units = torch.mm(by_loc, w_loc.tensor)

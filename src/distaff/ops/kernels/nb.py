@@ -11,7 +11,7 @@ from distaff.ops.kernels.rows import CHUNK, finish, gather, rates_of, scatter, s
 from distaff.ops.kernels.vector_math import lgamma_parts, log1p32, log32, log64
 from distaff.ops.kernels.views import part, row_part
 
-__all__ = ["EPS", "nb_counts", "nb_rows", "nb_zeros"]
+__all__ = ["EPS", "nb_counts", "nb_row", "nb_rows", "nb_zeros"]
 
 F = np.float32
 EPS = 1e-8  # scvi-tools adds it to means and dispersions
@@ -101,6 +101,42 @@ def nb_counts(x, work, double, order):
     return np.float64(value) + large_value, np.float64(total) + large_total
 
 
+@inner
+def nb_row(
+    row, total, x, place, log_size, theta, inverse, weight, wanted,
+    by_mean, work, double, order, d_bias, d_theta,
+):  # fmt: skip
+    """Rates of a cell, which add up to ``total``, to derivatives by the logits where wanted.
+
+    Returns the value and its derivative by the log library size.
+    """
+    n_genes, n = row.size, x.size
+    size = math.exp(np.float64(log_size))
+    factor = size / total
+    high, low = split(factor)
+    v, g = 0.0, 0.0
+    for start in range(0, n_genes, CHUNK):
+        stop = min(start + CHUNK, n_genes)
+        means, terms = part(row, start, stop), part(by_mean, start, stop)
+        thetas, inverses = part(theta, start, stop), part(inverse, start, stop)
+        v0, g0 = nb_zeros(means, high, low, thetas, inverses, terms, part(d_theta, start, stop), weight)
+        v += np.float64(v0)
+        g += np.float64(g0)
+    gather(row, place, work[0])
+    for k in range(n):
+        work[0, k] *= high
+        work[2, k] = F(0.0)
+        work[3, k] = F(0.0)
+    gather(theta, place, work[1])
+    v1, g1 = nb_counts(x, work, double, order)
+    slope = g + g1
+    if wanted:
+        scatter(by_mean, place, work[2], F(1.0))
+        scatter(d_theta, place, work[3], weight)
+        finish(row, by_mean, factor, slope / size if size > 0.0 else 0.0, weight, d_bias)
+    return v + v1 if math.isfinite(total) else np.nan, slope
+
+
 @kernel
 def nb_rows(
     rates, slope, floor, indptr, indices, values, log_size, theta, inverse, codes, weights, wanted,
@@ -110,31 +146,11 @@ def nb_rows(
     n_genes = rates.shape[1]
     for i in range(rates.shape[0]):
         place, x = indices[indptr[i] : indptr[i + 1]], values[indptr[i] : indptr[i + 1]]
-        n, row, code, weight = x.size, row_part(rates, i, 0, n_genes), codes[i], weights[i]
-        total = rates_of(rates, slope, floor, i)
-        size = math.exp(np.float64(log_size[i]))
-        factor = size / total
-        high, low = split(factor)
+        total, code = rates_of(rates, slope, floor, i), codes[i]
         th, inv = row_part(theta, code, 0, n_genes), row_part(inverse, code, 0, n_genes)
-        by_theta = row_part(d_theta, code, 0, n_genes)
-        v, g = 0.0, 0.0
-        for start in range(0, n_genes, CHUNK):
-            stop = min(start + CHUNK, n_genes)
-            means, terms = part(row, start, stop), part(by_mean, start, stop)
-            thetas, inverses = part(th, start, stop), part(inv, start, stop)
-            v0, g0 = nb_zeros(means, high, low, thetas, inverses, terms, part(by_theta, start, stop), weight)
-            v += np.float64(v0)
-            g += np.float64(g0)
-        gather(row, place, work[0])
-        for k in range(n):
-            work[0, k] *= high
-            work[2, k] = F(0.0)
-            work[3, k] = F(0.0)
-        gather(th, place, work[1])
-        v1, g1 = nb_counts(x, work, double, order)
-        value[i] = v + v1 if math.isfinite(total) else np.nan
+        value[i], by_size = nb_row(
+            row_part(rates, i, 0, n_genes), total, x, place, log_size[i], th, inv, weights[i], wanted,
+            by_mean, work, double, order, d_bias, row_part(d_theta, code, 0, n_genes),
+        )  # fmt: skip
         if wanted:
-            scatter(by_mean, place, work[2], F(1.0))
-            scatter(by_theta, place, work[3], weight)
-            d_size[i] = weight * (g + g1)
-            finish(row, by_mean, factor, (g + g1) / size if size > 0.0 else 0.0, weight, d_bias)
+            d_size[i] = weights[i] * by_size

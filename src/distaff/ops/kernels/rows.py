@@ -12,7 +12,7 @@ from distaff.ops.kernels.compile import bits, from_bits, inner
 from distaff.ops.kernels.vector_math import ONE_BITS, exp32, expm1_parts
 from distaff.ops.kernels.views import part, row_part
 
-__all__ = ["CHUNK", "finish", "gather", "rates_of", "scatter", "split"]
+__all__ = ["CHUNK", "finish", "gather", "rates_of", "scatter", "softmax_row", "split"]
 
 F = np.float32
 CHUNK = 512  # genes whose terms stay in the innermost cache and are added up in float32
@@ -40,7 +40,7 @@ def _exp_part(row, high):
 
 
 @inner
-def _softmax_row(row):
+def softmax_row(row):
     """``row`` to ``exp(row - its largest)``; returns the sum."""
     high = _largest(row)
     total = 0.0
@@ -77,7 +77,7 @@ def rates_of(logits, slope, floor, i):
     row = row_part(logits, i, 0, logits.shape[1])
     if slope.shape[0]:
         return _additive_row(row, row_part(slope, i, 0, slope.shape[1]), floor)
-    return _softmax_row(row)
+    return softmax_row(row)
 
 
 @inner
