@@ -11,7 +11,6 @@ from scvi import REGISTRY_KEYS
 from torch import Tensor
 
 from distaff._compat import categories_per_covariate
-from distaff._disk import is_on_disk
 from distaff.model._annotation import Annotation
 from distaff.model._build import COUNT_LIKELIHOODS, DataSpec, ModelConfig, build_module
 from distaff.model._datamodule import DataModuleMixin
@@ -139,7 +138,7 @@ class FactorModel(
         if method is None or self.is_trained_ or self.from_reference_:
             return
         X = self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)
-        if is_on_disk(X) and len(split.train) > MOST_START_CELLS:
+        if len(split.train) > MOST_START_CELLS:
             cells = np.random.permutation(split.train)[:MOST_START_CELLS]  # noqa: NPY002 - within isolated_rng
             split = replace(split, train=cells)
         source = held_rows(X, split.train)

@@ -11,6 +11,7 @@ from sklearn.decomposition import NMF, PCA, FastICA
 from sklearn.exceptions import ConvergenceWarning
 
 from distaff._checks import error
+from distaff.ops import masked_nmf
 
 __all__ = ["NON_NEGATIVE_STARTS", "STARTS", "Start", "factorise", "log_normalise"]
 
@@ -86,6 +87,8 @@ def factorise(
 def _nmf(
     X: sparse.csr_matrix, n_factors: int, method: str, seed: int, mask: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
+    if method == "nmf_kl" and mask is not None:
+        return masked_nmf(X, mask, n_iterations=N_ITERATIONS, seed=seed)
     loss = "kullback-leibler" if method == "nmf_kl" else "frobenius"
     multiplicative = method == "nmf_kl" or mask is not None
     options = {"solver": "mu", "init": "nndsvdar"} if multiplicative else {"solver": "cd", "init": "nndsvda"}
