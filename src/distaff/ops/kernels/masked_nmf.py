@@ -1,7 +1,7 @@
 """Loops of multiplicative updates where most loadings are zero: of a count only its gene's factors are read.
 
-Values lie gene by gene, as in CSC. So do loadings: those of gene j are ``loadings[starts[j]:starts[j + 1]]``, of
-the ``factors`` there. Scores lie factor by factor, (factors, cells).
+Values lie gene by gene, as in CSC. So do loadings: those of gene j are ``loadings[starts[j]:starts[j + 1]]``,
+of the ``factors`` there. Scores lie factor by factor, (factors, cells).
 """
 
 from __future__ import annotations

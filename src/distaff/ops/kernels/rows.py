@@ -1,7 +1,7 @@
 """Loops that all count likelihoods share: exponentials of the logits, and what the non-zeros need.
 
 Every gene of a cell is first treated as a zero, in float32 vectors summed up in chunks; then the non-zeros
-add what they have beyond that.
+add what they have beyond that. Indices are read as unsigned: numba looks whether others count from the end.
 """
 
 from __future__ import annotations
@@ -91,14 +91,14 @@ def split(factor):
 def gather(source, indices, taken):
     """``taken = source[indices]``."""
     for k in range(indices.size):
-        taken[k] = source[indices[k]]
+        taken[k] = source[np.uint32(indices[k])]
 
 
 @inner
 def scatter(target, indices, terms, weight):
     """Add ``weight * terms`` to ``target`` at distinct ``indices``."""
     for k in range(indices.size):
-        target[indices[k]] += weight * terms[k]
+        target[np.uint32(indices[k])] += weight * terms[k]
 
 
 @inner

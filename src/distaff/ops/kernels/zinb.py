@@ -76,8 +76,9 @@ def _dropout_counts(logit):
 def _take(row, place, factor, taken):
     """Move the means of the non-zeros out: a zero of the mean 0 has the chance 1 and adds nothing."""
     for k in range(place.size):
-        taken[k] = row[place[k]] * factor
-        row[place[k]] = F(0.0)
+        j = np.uint32(place[k])
+        taken[k] = row[j] * factor
+        row[j] = F(0.0)
 
 
 @inner
