@@ -132,13 +132,15 @@ def test_a_start_from_disk_is_that_from_memory(adata, on_disk):
     np.testing.assert_allclose(loadings[0], loadings[1], rtol=1e-5)
 
 
-def test_a_start_takes_some_cells_of_a_file(on_disk, monkeypatch):
+@pytest.mark.parametrize("where", ["memory", "disk"])
+def test_a_start_takes_some_cells(on_disk, adata, monkeypatch, where):
+    data = {"memory": adata, "disk": on_disk}[where]
     monkeypatch.setattr(base, "MOST_START_CELLS", 200)
     seen = []
     factorise = base.factorise
     monkeypatch.setattr(base, "factorise", lambda X, *a, **k: seen.append(X.shape) or factorise(X, *a, **k))
-    ProgramVAE.setup_anndata(on_disk, batch_key="batch")
-    model = ProgramVAE(on_disk, n_latent=2, n_hidden=8)
+    ProgramVAE.setup_anndata(data, batch_key="batch")
+    model = ProgramVAE(data, n_latent=2, n_hidden=8)
     model.train(1, seed=0, **QUIET)
     assert seen == [(200, N_GENES)]
     assert np.isfinite(model.get_latent_representation()).all()

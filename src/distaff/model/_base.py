@@ -42,7 +42,7 @@ __all__ = ["FactorModel"]
 
 # a batch of one cell, or of cells downsampled to one depth, has no variance of its own
 LIBRARY_VARIANCE_FLOOR = 1e-4
-MOST_START_CELLS = 20_000  # of a file that a start is taken from: in memory, several times over
+MOST_START_CELLS = 20_000  # that a start is taken from: more take minutes and change little
 
 
 class FactorModel(

@@ -129,8 +129,8 @@ class TrainingMixin:
         Notes
         -----
         Counts stay sparse and are read minibatch by minibatch, from memory, a backed ``.h5ad`` or a zarr
-        store whose matrix is kept cell by cell; cells on disk are shuffled by blocks, and a start (``init``)
-        is taken from at most 20,000 of them.
+        store whose matrix is kept cell by cell; cells on disk are shuffled by blocks. A start (``init``) is
+        taken from at most 20,000 cells, drawn at random.
 
         Examples
         --------
