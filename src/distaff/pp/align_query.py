@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from distaff._checks import check_number, error, listing
+from distaff._checks import check_adata, check_number, error, listing
 from distaff.pp._names import check_unique, naming_hint
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def align_query(adata: AnnData, model: Any, *, min_coverage: float = 0.8) -> Ann
     >>> ds.pp.align_query(adata, ["MS4A1", "CD3D"]).X.tolist()
     [[3, 1], [6, 4]]
     """
+    check_adata(adata)
     check_number("min_coverage", min_coverage, minimum=0, maximum=1)
     if adata.isbacked:
         raise error(
