@@ -319,7 +319,8 @@ def _check_numbers(adata: AnnData, key: str, name: str) -> np.ndarray:
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
         raise error(f"adata.obs[{key!r}] ({name}) must hold numbers", got=f"dtype {column.dtype}")
     values = column.to_numpy(dtype=float, na_value=np.nan)
-    bad = ~np.isfinite(values)
+    with np.errstate(over="ignore"):  # models compute in float32
+        bad = ~np.isfinite(values.astype(np.float32))
     if bad.any():
         cell = adata.obs_names[int(bad.argmax())]
         raise error(

@@ -117,9 +117,9 @@ def _one_to_one(codes: np.ndarray, column: pd.Series) -> bool:
 
 
 def _mark(adata: AnnData, layer: str | None) -> Mark:
-    """Shape, number and sum of the values in memory; a file is not looked at."""
+    """Shape and sum of the values in memory; a file is not looked at."""
     matrix = adata.X if layer is None else adata.layers.get(layer)
     if matrix is None or is_on_disk(matrix):
         return (adata.shape, type(matrix).__name__)
     values = matrix.data if sparse.issparse(matrix) else np.asarray(matrix)
-    return (adata.shape, values.size, float(values.sum(dtype=np.float64)))
+    return (adata.shape, float(values.sum(dtype=np.float64)))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["check_counts"]
 
 CHUNK_VALUES = 2**24  # values looked at at once: 64 MB of float32
+LARGEST = float(np.finfo(np.float32).max)
 HUGE = 2.0**24  # float32 no longer tells neighbouring whole numbers apart above this
 
 RAW_FIX = "Give raw counts: a layer that holds them (layer=...), or adata.raw."
@@ -141,6 +142,9 @@ class _Scan:
             self.refuse(
                 start, block, ~np.isfinite(values), "must be finite", "Remove or impute these values."
             )
+            if values.dtype.itemsize > np.dtype(np.float32).itemsize:
+                rule = f"must be within float32 (up to {LARGEST:.2g})"
+                self.refuse(start, block, np.abs(values) > LARGEST, rule, RAW_FIX)
         if self.any_real:
             return
         self.largest = max(self.largest, float(values.max(initial=0)))
