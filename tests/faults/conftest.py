@@ -34,6 +34,11 @@ def pytest_generate_tests(metafunc):
 
 
 def make_cells(n_cells=N_CELLS, *, seed=0):
+    return _template(n_cells, seed).copy()
+
+
+@cache
+def _template(n_cells, seed):
     rng = np.random.default_rng(seed)
     counts = rng.poisson(2.0, (n_cells, N_GENES)).astype(np.float32)
     counts[:, 0] += 1  # no empty cell

@@ -113,12 +113,18 @@ def untrained():
     return {}
 
 
+@pytest.mark.parametrize("fault", ["no epoch", "minibatch of one", "no rate"])
+def test_every_model_checks_the_arguments_of_train(untrained, build, cells, fast, model_name, fault):
+    test_arguments_of_train(untrained, build, cells, fast, model_name, fault)
+
+
+@pytest.mark.parametrize("name", ["BetaVAE", "FSCLVM"])  # which have a ``train`` each
 @pytest.mark.parametrize("fault", NUMBERS)
-def test_arguments_of_train(untrained, build, cells, fast, model_name, fault):
+def test_arguments_of_train(untrained, build, cells, fast, name, fault):
     changed, error, message = NUMBERS[fault]
-    if model_name not in untrained:
-        untrained[model_name] = build(model_name, cells())
-    model = untrained[model_name]
+    if name not in untrained:
+        untrained[name] = build(name, cells())
+    model = untrained[name]
     with pytest.raises(error, match=message):
         model.train(**{"max_epochs": 1, **fast, **changed})
     assert not model.is_trained_
