@@ -12,7 +12,14 @@ from scipy import sparse
 
 from distaff._checks import error
 
-__all__ = ["check_genes_within", "check_pointers", "check_storage", "check_type", "true_csr"]
+__all__ = [
+    "check_genes_within",
+    "check_pointers",
+    "check_storage",
+    "check_structure",
+    "check_type",
+    "true_csr",
+]
 
 DAMAGED = "The matrix is damaged: make it anew."
 
@@ -28,14 +35,19 @@ def check_storage(matrix: Any, place: str) -> None:
         If its numbers are of a type that is not read, some are masked, or row pointers or gene numbers point
         outside of it.
     """
+    check_structure(matrix, place)
+    check_type(matrix.dtype if sparse.issparse(matrix) else np.asarray(matrix).dtype, place)
+
+
+def check_structure(matrix: Any, place: str) -> None:
+    """Do the same, whatever the type of the values."""
     if isinstance(matrix, np.ma.MaskedArray) and np.ma.is_masked(matrix):
         raise error(
             f"{place} must have no masked values",
             got=f"{np.ma.count_masked(matrix)} of them",
-            fix="Say what they are: adata.X.filled(0).",
+            fix="Say what they are: .filled(0).",
         )
     if not sparse.issparse(matrix):
-        check_type(np.asarray(matrix).dtype, place)
         return
     if matrix.format not in ("csr", "csc"):
         raise error(
@@ -44,7 +56,6 @@ def check_storage(matrix: Any, place: str) -> None:
             fix="Convert it with .tocsr().",
             kind=TypeError,
         )
-    check_type(matrix.dtype, place)
     lines, within, shape = "cells", "genes", matrix.shape
     if matrix.format == "csc":
         lines, within, shape = within, lines, shape[::-1]

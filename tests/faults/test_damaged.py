@@ -74,6 +74,27 @@ def test_after_the_setup(cells, damage):
         row_source(X)
 
 
+@pytest.mark.parametrize("layout", ["csr", "csc"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_of_a_query(cells, damage, layout):
+    """Genes are put in order before anything else is done with a query."""
+    spoil, _ = DAMAGES[damage]
+    adata = cells()
+    names = list(adata.var_names)[::-1]
+    adata.layers["more"] = adata.X.copy().asformat(layout)
+    spoil(adata.layers["more"])
+    with pytest.raises(ValueError, match=rf"adata.layers\['more'\] must .*{ANEW}"):
+        pp.align_query(adata, names)
+
+
+def test_a_query_with_masked_values(cells):
+    adata = cells()
+    X = adata.X.toarray()
+    adata.X = np.ma.masked_array(X, mask=X == 1)
+    with pytest.raises(ValueError, match="adata.X must have no masked values"):
+        pp.align_query(adata, list(adata.var_names))
+
+
 def test_training_after_the_damage(cells, build, fast):
     adata = cells()
     model = build("BetaVAE", adata)

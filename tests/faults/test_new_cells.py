@@ -82,6 +82,24 @@ def test_latent(trained, cells, model_name, fault):
         trained(model_name).get_latent_representation(spoil(cells(seed=2)))
 
 
+def test_batches_of_another_type(build, cells):
+    adata, query = cells(), cells(seed=2)
+    adata.obs["batch"] = np.arange(60) % 3
+    model = build("BetaVAE", adata)
+    model.is_trained_ = True  # of its weights nothing is asked here
+    query.obs["batch"] = (np.arange(60) % 3).astype(str)
+    message = "got 3 others: '0', '1', '2'. It knows them as int64, here they are str: convert the column"
+    with pytest.raises(ValueError, match=message):
+        model.get_latent_representation(query)
+
+
+def test_a_model_of_a_view(build, cells):
+    adata = cells()
+    model = build("BetaVAE", adata)
+    with pytest.raises(ValueError, match="does not match the AnnData object previously provided for setup"):
+        type(model)(adata[:30])
+
+
 @pytest.mark.parametrize("fault", ["log", "negative", "unknown batch"])
 def test_latent_of_a_view(trained, cells, model_name, fault):
     spoil, error, message = FAULTS[fault]

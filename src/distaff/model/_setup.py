@@ -275,10 +275,14 @@ def check_known_categories(adata: AnnData, registry: dict[str, Any]) -> None:
         values = pd.Index(adata.obs[key].unique())
         others = values.difference(pd.Index(categories), sort=False)
         if len(others):
+            fix = f"It knows {listing(categories)}; load_query_data maps cells of others."
+            if {str(value) for value in others} <= {str(value) for value in categories}:
+                kinds = (type(next(iter(values))).__name__ for values in (categories, others))
+                fix = "It knows them as {}, here they are {}: convert the column.".format(*kinds)
             raise error(
                 f"adata.obs[{key!r}] ({name}) must hold categories that the model knows",
                 got=f"{len(others)} others: {listing(others)}",
-                fix=f"It knows {listing(categories)}; load_query_data maps cells of others.",
+                fix=fix,
             )
 
 

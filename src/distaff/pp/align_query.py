@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import sparse
 
 from distaff._checks import check_adata, check_number, error, listing
+from distaff._storage import check_structure
 from distaff.pp._names import check_unique, naming_hint
 
 if TYPE_CHECKING:
@@ -134,7 +135,8 @@ def _check_coverage(adata: AnnData, genes: pd.Index, padded: np.ndarray, min_cov
 
 def _take(matrix: Any, positions: np.ndarray, place: str) -> Any:
     """Columns of a matrix, zeros where the position is -1; a sparse one stays sparse."""
-    if sparse.issparse(matrix) and matrix.format in ("csr", "csc"):
+    check_structure(matrix, place)
+    if sparse.issparse(matrix):
         return _take_sparse(matrix, positions)
     if not isinstance(matrix, np.ndarray):
         raise error(
