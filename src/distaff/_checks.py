@@ -11,15 +11,21 @@ from collections.abc import Collection, Hashable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
 __all__ = [
+    "check_adata",
     "check_choice",
+    "check_flag",
     "check_int",
+    "check_n_jobs",
     "check_number",
     "check_obs_column",
+    "check_seed",
     "error",
     "factor_order",
     "listing",
@@ -27,6 +33,7 @@ __all__ = [
 ]
 
 MAX_LISTED = 8  # names in a message before it says "and N more"
+MAX_SEED = 2**32 - 1  # numpy's
 
 
 def error(rule: str, *, got: object, fix: str = "", kind: type[Exception] = ValueError) -> Exception:
@@ -41,11 +48,24 @@ def listing(names: Collection[object]) -> str:
     return f"{shown} and {left} more" if left > 0 else shown
 
 
+def check_adata(adata: Any, *, name: str = "adata") -> None:
+    """Check that ``adata`` is an AnnData, as far as can be told without importing it."""
+    if not all(hasattr(adata, slot) for slot in ("obs", "var", "obsm", "varm", "uns", "is_view")):
+        raise error(f"{name} must be an AnnData", got=type(adata).__name__, kind=TypeError)
+
+
 def check_choice(name: str, value: Any, choices: Collection[str]) -> Any:
     """Return ``value`` if it is one of ``choices``."""
     if not isinstance(value, str) or value not in choices:
         raise error(f"{name} must be one of {listing(choices)}", got=repr(value))
     return value
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Return ``value`` if it is True or False: a text such as "no" would count as true."""
+    if not isinstance(value, bool | np.bool_):
+        raise error(f"{name} must be True or False", got=repr(value), kind=TypeError)
+    return bool(value)
 
 
 def check_int(name: str, value: Any, *, minimum: int | None = None) -> int:
@@ -54,6 +74,20 @@ def check_int(name: str, value: Any, *, minimum: int | None = None) -> int:
         raise error(f"{name} must be an integer", got=repr(value), kind=TypeError)
     if minimum is not None and value < minimum:
         raise error(f"{name} must be >= {minimum}", got=int(value))
+    return int(value)
+
+
+def check_n_jobs(value: Any) -> int:
+    """Return ``n_jobs`` as an ``int`` if it is a number of threads; negative ones count from all of them."""
+    if check_int("n_jobs", value) == 0:
+        raise error("n_jobs must not be 0", got=0, fix="1 is one thread, -1 all of them.")
+    return int(value)
+
+
+def check_seed(name: str, value: Any) -> int:
+    """Return ``value`` as an ``int`` if all generators take it as a seed."""
+    if check_int(name, value, minimum=0) > MAX_SEED:
+        raise error(f"{name} must be <= {MAX_SEED}", got=int(value))
     return int(value)
 
 
@@ -88,7 +122,8 @@ def check_number(
 
 def check_obs_column(adata: AnnData, column: Hashable, *, name: str) -> pd.Series:
     """Return ``adata.obs[column]``; ``name`` is the argument that asked for it."""
-    if column not in adata.obs.columns:
+    check_adata(adata)
+    if not isinstance(column, Hashable) or column not in adata.obs.columns:
         raise error(
             f"{name} must name a column of adata.obs",
             got=repr(column),

@@ -18,11 +18,17 @@ __all__ = [
     "UUID_SLOT",
     "SimpleLogger",
     "categories_per_covariate",
+    "forget_manager",
     "get_max_epochs_heuristic",
     "parse_device_args",
     "registered_genes",
     "use_distributed_sampler",
 ]
+
+
+def forget_manager(model: Any, adata: Any) -> None:
+    """Have a model transfer its setup to other data anew, since they have changed since it did."""
+    model._per_instance_manager_store[model.id].pop(adata.uns.get(UUID_SLOT), None)
 
 
 def registered_genes(registry: dict[str, Any]) -> np.ndarray:

@@ -12,6 +12,7 @@ from anndata.abc import CSCDataset, CSRDataset
 from scipy import sparse
 
 from distaff._checks import error
+from distaff._storage import check_genes_within, check_pointers, check_type
 
 __all__ = ["Block", "DiskRows", "is_on_disk"]
 
@@ -41,7 +42,8 @@ class DiskRows:
     TypeError
         If it is stored gene by gene, so that each row would cost a reading of all of it, or belongs to dask.
     ValueError
-        If its file is closed, or its row pointers cannot be those of a CSR matrix.
+        If its file is closed, its row pointers cannot be those of a CSR matrix, its numbers are of a type
+        that is not read, or, once rows are read, it numbers genes that there are not.
     """
 
     def __init__(self, matrix: Any, *, place: str = "adata.X") -> None:
@@ -55,8 +57,11 @@ class DiskRows:
             self._values, self._genes = matrix, None
             self.offsets = np.arange(matrix.shape[0] + 1, dtype=np.int64) * matrix.shape[1]
         self.shape: tuple[int, int] = matrix.shape
+        self._place = place
+        check_type(matrix.dtype, place)
         if self._genes is not None:
-            self._check_offsets(place)
+            n_values = min(self._values.shape[0], self._genes.shape[0])
+            check_pointers(self.offsets, n_values=n_values, shape=self.shape, place=place)
 
     @property
     def chunk_size(self) -> float:
@@ -83,6 +88,7 @@ class DiskRows:
             return np.asarray(self._values[first:last])
         start, stop = int(self.offsets[first]), int(self.offsets[last])
         values, genes = np.asarray(self._values[start:stop]), np.asarray(self._genes[start:stop])
+        check_genes_within(genes, self.shape[1], self._place)
         # one type for both, without which scipy copies all of them at each access
         kind = np.int32 if genes.dtype.itemsize < 4 or genes.dtype == np.int32 else np.int64
         indptr = (self.offsets[first : last + 1] - start).astype(kind)
@@ -121,19 +127,6 @@ class DiskRows:
         """Row before which a reading that starts at row ``first`` ends."""
         last = int(np.searchsorted(self.offsets, self.offsets[first] + MOST_VALUES, side="right")) - 1
         return min(max(last, first + 1), self.shape[0])
-
-    def _check_offsets(self, place: str) -> None:
-        offsets, n_values = self.offsets, min(self._values.shape[0], self._genes.shape[0])
-        n_rows = self.shape[0]
-        if len(offsets) != n_rows + 1:
-            got = f"{len(offsets)} row pointers for {n_rows} cells"
-        elif offsets[0] != 0 or (np.diff(offsets) < 0).any():
-            got = "row pointers that do not rise from 0"
-        elif offsets[-1] > n_values:
-            got = f"row pointers up to {offsets[-1]} for {n_values} values"
-        else:
-            return
-        raise error(f"{place} must be a CSR matrix on disk", got=got, fix="Write the file anew.")
 
 
 def _stack(blocks: list[Any]) -> Block:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from distaff._checks import error
+
 __all__ = ["DEFAULT_KEY", "GEP_SCORE", "MINIFIED", "SIMULATION", "MinifiedSlots", "SimulationSlots", "Slots"]
 
 DEFAULT_KEY = "distaff"
@@ -21,6 +23,12 @@ class Slots:
     """
 
     key: str = DEFAULT_KEY
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.key, str):
+            raise error("key must be a text", got=repr(self.key), kind=TypeError)
+        if not self.key or "/" in self.key:
+            raise error('key must be a text without "/", which opens a folder in a file', got=repr(self.key))
 
     @property
     def latent(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -32,7 +32,7 @@ def runs_table(adata: AnnData, keys: Sequence[str] | None, *, by_factor: bool) -
 
 
 def _scored_keys(adata: AnnData, keys: Sequence[str] | None) -> list[str]:
-    if isinstance(keys, str):
+    if isinstance(keys, str) or (keys is not None and not isinstance(keys, Iterable)):
         raise error("keys must be a list of names", got=repr(keys), kind=TypeError)
     if keys is not None:
         return list(dict.fromkeys(keys))

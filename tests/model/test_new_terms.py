@@ -294,7 +294,7 @@ BAD = {
     "negative": ({"n_new_sparse": -1}, None, ValueError, "n_new_sparse must be >= 0, got -1"),
     "no number": ({"n_new_dense": 1.5}, None, TypeError, "n_new_dense must be an integer, got 1.5"),
     "a known set": ({}, rename("a"), ValueError, "must differ from those of all other terms, got 'a'"),
-    "twice": ({}, rename("d"), ValueError, "must differ from those of all other terms, got 'd'"),
+    "twice": ({}, rename("d"), ValueError, "must have names of their own, got 'd' more than once"),
     "a free factor": ({}, rename("Sparse 2"), ValueError, "of all other terms, got 'Sparse 2'"),
     "an empty set": ({}, empty, ValueError, "must have genes, got 1 empty sets: 'd'"),
 }

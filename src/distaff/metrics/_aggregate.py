@@ -18,6 +18,8 @@ __all__ = ["aggregate", "read_table"]
 
 def read_table(matrix: Any) -> tuple[Score, NDArray[np.float64], NDArray[np.bool_]]:
     """Return ``matrix`` as a result, its values (dimensions, factors), and which factors are defined."""
+    if not isinstance(matrix, Score) and np.ndim(matrix) != 2:
+        raise error("matrix must be a table (dimensions, factors)", got=f"{np.ndim(matrix)} dimensions")
     base = matrix if isinstance(matrix, Score) else _bare(pd.DataFrame(matrix))
     values = base.matrix.to_numpy(dtype=np.float64)
     if 0 in values.shape:

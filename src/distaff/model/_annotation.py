@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
+from scipy import sparse
 
 from distaff._checks import error, listing
 
@@ -51,7 +53,7 @@ class Annotation:
                 kind=KeyError,
             )
         table = adata.varm[set_key]
-        mask = np.array(table, dtype=np.float32)  # a copy: pandas 3 hands out read-only views
+        mask = _weights(table, f"adata.varm[{set_key!r}]")
         unnamed = [f"Set {i + 1}" for i in range(mask.shape[1])]
         names = [str(name) for name in getattr(table, "columns", unnamed)]
         return cls(names, mask).checked(set_key)
@@ -65,6 +67,10 @@ class Annotation:
                 got=f"{len(empty)} empty sets: {listing(empty)}" if empty else "no sets",
                 fix="Run distaff.pp.gene_sets on these genes.",
             )
+        repeated = pd.Index(self.names)[pd.Index(self.names).duplicated()].unique()
+        if len(repeated):
+            got = f"{listing(repeated)} more than once"
+            raise error(f"Gene sets of adata.varm[{set_key!r}] must have names of their own", got=got)
         if not np.isfinite(self.mask).all():
             raise error(f"adata.varm[{set_key!r}] must be finite", got="missing or infinite weights")
         return self
@@ -90,3 +96,15 @@ class Annotation:
         mask = np.zeros(stored["shape"], dtype=np.float32)
         mask[stored["genes"], stored["sets"]] = stored["weights"]
         return cls(list(stored["names"]), mask)
+
+
+def _weights(table: Any, place: str) -> np.ndarray:
+    """Weights (genes, sets) float32, a copy: pandas 3 hands out read-only views."""
+    values = table.toarray() if sparse.issparse(table) else table
+    try:
+        weights = np.array(values, dtype=np.float32)
+    except (TypeError, ValueError) as reason:
+        raise error(f"{place} must be a table of numbers (genes, sets)", got=f"{reason}") from reason
+    if weights.ndim != 2:
+        raise error(f"{place} must be a table of numbers (genes, sets)", got=f"shape {weights.shape}")
+    return weights

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from distaff._checks import check_choice, check_int, check_number, error, listing
+from distaff._checks import check_choice, check_flag, check_int, check_number, error, listing
 from distaff.model._decoder import LINEAR, DecoderConfig
 from distaff.model._latent import LatentConfig
 from distaff.model._objective import ObjectiveConfig
@@ -99,6 +99,8 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         self._check_init()
+        for name in ("use_observed_lib_size", "encode_covariates"):
+            check_flag(name, getattr(self, name))
         check_number("dropout_rate", self.dropout_rate, minimum=0, below=1)
         check_choice("likelihood", self.likelihood, LIKELIHOODS)
         check_choice("dispersion", self.dispersion, DISPERSIONS)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from distaff._checks import check_choice, check_int, check_number, error
+from distaff._checks import check_choice, check_flag, check_int, check_number, error
 from distaff.nn.additive_decoder import AdditiveDecoder
 from distaff.nn.annotated_decoder import AnnotatedDecoder
 from distaff.nn.covariates import CovariateSpec
@@ -48,6 +48,8 @@ class DecoderConfig:
         check_choice("mask", self.mask, MASKS)
         check_choice("rate", self.rate, RATES)
         check_choice("prox", self.prox, PROXES)
+        for name in ("batch_norm", "non_negative"):
+            check_flag(name, getattr(self, name))
         for name in ("n_sparse", "n_dense"):
             check_int(name, getattr(self, name), minimum=0)
         for name in ("lambda_off_mask", "lambda_sparse", "lambda_group"):

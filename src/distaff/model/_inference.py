@@ -38,7 +38,9 @@ class InferenceMixin:
         else:
             adata = self._validate_anndata(adata)
             manager = self.get_anndata_manager(adata, required=True)
-            dataloader = CellLoader(manager, indices, batch_size=batch_size or BATCH_SIZE)
+            dataloader = CellLoader(
+                manager, indices, batch_size=BATCH_SIZE if batch_size is None else batch_size
+            )
         device = self.module.device
         return (on_device(minibatch, device) for minibatch in dataloader)
 
@@ -117,6 +119,7 @@ class InferenceMixin:
     @torch.inference_mode()
     def _losses(self: Any, minibatches: Iterable[dict[str, Tensor]], seed: int) -> list[Any]:
         """Loss of each minibatch, in evaluation mode."""
+        self._check_if_trained(warn=False)
         self.module.eval()
         with isolated_rng(seed), folded(self.module):
             return [self.module.minibatch_loss(tensors) for tensors in minibatches]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from distaff._checks import check_choice, check_int, check_number, error
+from distaff._checks import check_choice, check_flag, check_int, check_number, error
 from distaff.nn.gates import AbstractGate, ConcreteGate, ShiftedSigmoidGate
 from distaff.nn.links import (
     AbstractLink,
@@ -72,6 +72,8 @@ class LatentConfig:
         check_int("n_latent", self.n_latent, minimum=1)
         check_choice("slab_prior", self.slab_prior, SLAB_PRIORS)
         check_choice("relaxation", self.relaxation, RELAXATIONS)
+        check_flag("gate", self.gate)
+        check_flag("slab_warmup", self.slab_warmup)
         if self.prior == "logistic_normal" and self.n_latent < 2:
             raise error("n_latent must be >= 2 for a logistic-normal latent", got=self.n_latent)
         if self.gate and self.prior not in NON_NEGATIVE:

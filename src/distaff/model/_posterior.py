@@ -12,6 +12,7 @@ from scvi.model.base import RNASeqMixin, VAEMixin
 from torch import Tensor
 
 from distaff._checks import error
+from distaff.model._arguments import checked
 from distaff.model._inference import ENCODED, InferenceMixin, stack
 from distaff.nn.folded import folded
 from distaff.train import isolated_rng, seeded
@@ -22,12 +23,12 @@ __all__ = ["PosteriorMixin"]
 class PosteriorMixin(InferenceMixin, RNASeqMixin, VAEMixin):
     """Methods of scvi-tools, deterministic where they can be and seeded where they draw."""
 
-    get_marginal_ll = seeded(VAEMixin.get_marginal_ll)
-    get_normalized_expression = seeded(RNASeqMixin.get_normalized_expression)
-    differential_expression = seeded(RNASeqMixin.differential_expression)
-    posterior_predictive_sample = seeded(RNASeqMixin.posterior_predictive_sample)
-    get_feature_correlation_matrix = seeded(RNASeqMixin.get_feature_correlation_matrix)
-    get_latent_library_size = seeded(RNASeqMixin.get_latent_library_size)
+    get_marginal_ll = seeded(checked(VAEMixin.get_marginal_ll))
+    get_normalized_expression = seeded(checked(RNASeqMixin.get_normalized_expression))
+    differential_expression = seeded(checked(RNASeqMixin.differential_expression))
+    posterior_predictive_sample = seeded(checked(RNASeqMixin.posterior_predictive_sample))
+    get_feature_correlation_matrix = seeded(checked(RNASeqMixin.get_feature_correlation_matrix))
+    get_latent_library_size = seeded(checked(RNASeqMixin.get_latent_library_size))
 
     @torch.inference_mode()
     def get_latent_representation(
@@ -97,7 +98,8 @@ class PosteriorMixin(InferenceMixin, RNASeqMixin, VAEMixin):
     ) -> Iterator[Any]:
         """What ``encode`` makes of block after block of cells."""
         with folded(self.module):
-            for tensors in self._minibatches(adata, indices, batch_size or ENCODED, dataloader):
+            size = ENCODED if batch_size is None else batch_size
+            for tensors in self._minibatches(adata, indices, size, dataloader):
                 yield encode(tensors)
 
     @property
@@ -146,7 +148,8 @@ class PosteriorMixin(InferenceMixin, RNASeqMixin, VAEMixin):
             )
         self._check_if_trained(warn=False)
         with isolated_rng(seed), folded(self.module):
-            minibatches = self._minibatches(adata, indices, batch_size or ENCODED)
+            size = ENCODED if batch_size is None else batch_size
+            minibatches = self._minibatches(adata, indices, size)
             return stack(self.module.kl_of(tensors) for tensors in minibatches)
 
     @torch.inference_mode()

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from anndata import AnnData
 
-from distaff._checks import error
+from distaff._checks import check_adata, check_flag, error
 from distaff._compat import parse_device_args
 from distaff.model._minified import minify_type
 from distaff.module.query import adopt, query_parameters
@@ -111,6 +111,8 @@ class QueryMixin:
         extend_registry: Callable[[dict[str, Any], Any], None] | None = None,
     ) -> Self:
         """Build the model of a query; ``extend_registry`` adds to the registry what the reference lacks."""
+        check_adata(adata)
+        check_flag("freeze", freeze)
         _, _, torch_device = parse_device_args(
             accelerator=accelerator, devices=device, return_device="torch", validate_single_device=True
         )
@@ -139,7 +141,8 @@ class QueryMixin:
         return model
 
     def _check_trainable(self: Any) -> None:
-        """Refuse to train where nothing is left to be trained."""
+        """Refuse to train where nothing is left to be trained, or the data are no longer what they were."""
+        self._check_own_data()
         if self.module.frozen and not query_parameters(self.module):
             raise error(
                 "The query must have new batches or categories to train",

@@ -20,12 +20,23 @@ from scvi.data.fields import (
     NumericalObsField,
 )
 
-from distaff._checks import check_obs_column, error, listing
-from distaff._compat import registered_genes
+from distaff._checks import check_adata, check_obs_column, error, listing
+from distaff._compat import forget_manager, registered_genes
 from distaff.model._minified import check_minified_alike, has_no_counts, minified_fields
+from distaff.model._unchanged import (
+    ANEW,
+    check_slots,
+    check_unchanged,
+    mark_counts,
+    moved_genes,
+    stale_covariate,
+)
 from distaff.pp import check_counts
+from distaff.pp.check_counts import check_values
 
-__all__ = ["SetupMixin", "check_genes", "check_setup_columns"]
+__all__ = ["SetupMixin", "check_genes", "check_known_categories", "check_setup_columns"]
+
+SCVI_SLOTS = "_scvi_"  # how the columns begin that scvi-tools writes
 
 # what scvi-tools itself passes when it replays a setup on load or on a query
 REPLAY_ARGUMENTS = {"source_registry", "extend_categories", "allow_missing_labels"}
@@ -110,11 +121,14 @@ class SetupMixin:
         unknown = set(kwargs) - REPLAY_ARGUMENTS
         if unknown:
             raise TypeError(f"setup_anndata() got an unexpected keyword argument {sorted(unknown)[0]!r}.")
+        check_adata(adata)
         if "source_registry" in kwargs:
             check_genes(adata, registered_genes(kwargs["source_registry"]))
         if not has_no_counts(adata):
             check_counts(adata, layer=layer, allow_non_integer=allow_non_integer)
         check_setup_columns(adata, setup_method_args["setup_args"])
+        if "source_registry" in kwargs and not kwargs.get("extend_categories"):
+            check_known_categories(adata, kwargs["source_registry"])
         _as_scipy_matrix(adata, layer)
         manager = AnnDataManager(
             fields=[
@@ -129,19 +143,52 @@ class SetupMixin:
             setup_method_args=setup_method_args,
         )
         manager.register_fields(adata, **kwargs)
+        mark_counts(manager, layer)
         cls.register_manager(manager)  # type: ignore[attr-defined]
 
     def _validate_anndata(self: Any, adata: AnnData | None = None, copy_if_view: bool = True) -> AnnData:  # noqa: FBT001, FBT002 - scvi's signature
         """Check another AnnData as thoroughly as the first one before the setup is transferred to it."""
-        if adata is not None and adata is not self.adata:
-            check_genes(adata, registered_genes(self.registry_))
-            check_minified_alike(self.module, adata)
-            if not adata.is_view:  # scvi-tools makes a view an AnnData of its own, in place
-                setup = self.registry_["setup_args"]
-                if not has_no_counts(adata):
-                    check_counts(adata, layer=setup["layer"], allow_non_integer=setup["allow_non_integer"])
-                check_setup_columns(adata, setup)
+        if adata is None or adata is self.adata:
+            self._check_own_data()
+            return super()._validate_anndata(adata, copy_if_view)  # type: ignore[misc]
+        check_adata(adata)
+        check_genes(adata, registered_genes(self.registry_))
+        check_minified_alike(self.module, adata)
+        setup = self.registry_["setup_args"]
+        if not has_no_counts(adata):
+            check_values(adata, layer=setup["layer"], allow_non_integer=setup["allow_non_integer"])
+        check_setup_columns(adata, setup)
+        check_known_categories(adata, self.registry_)
+        known = None if adata.is_view else self.get_anndata_manager(adata)
+        if known is not None and stale_covariate(known, setup):
+            forget_manager(self, adata)
         return super()._validate_anndata(adata, copy_if_view)  # type: ignore[misc]
+
+    def _check_own_data(self: Any) -> None:
+        """Check that the data of the model, which anyone may change, are still those that were set up.
+
+        Raises
+        ------
+        KeyError
+            If a slot of the setup is gone.
+        ValueError
+            If genes, a covariate or counts have changed so that results would be silently wrong.
+        """
+        adata, manager, setup = self.adata, self.adata_manager, self.registry_["setup_args"]
+        if adata is None:
+            return
+        if moved_genes(adata, self.registry_):
+            check_genes(adata, registered_genes(self.registry_))
+        check_slots(manager)
+        if not has_no_counts(adata):
+            check_unchanged(manager, setup)
+        if setup["size_factor_key"] is not None:
+            _check_size_factor(adata, setup["size_factor_key"])
+        manager.validate()  # another model that shares the data may have set them up since, in its own way
+        key = stale_covariate(manager, setup)
+        if key:
+            got = "other values than those that the model was set up with"
+            raise error(f"adata.obs[{key!r}] must stay as it is", got=got, fix=ANEW)
 
 
 def check_genes(adata: AnnData, genes: np.ndarray) -> None:
@@ -195,31 +242,79 @@ def check_setup_columns(adata: AnnData, setup_args: dict[str, Any]) -> None:
             raise error(
                 f"{name} must be a list of columns", got=repr(keys), fix=f"Write [{keys!r}].", kind=TypeError
             )
+        repeated = sorted({str(key) for key in keys or () if list(keys).count(key) > 1})
+        if repeated:
+            raise error(f"{name} must name each column once", got=f"{listing(repeated)} more than once")
     for name in ("batch_key", "labels_key"):
         _check_categorical(adata, setup_args[name], name)
     for key in setup_args["categorical_covariate_keys"] or ():
         _check_categorical(adata, key, "categorical_covariate_keys")
     for key in setup_args["continuous_covariate_keys"] or ():
         _check_numbers(adata, key, "continuous_covariate_keys")
-    key = setup_args["size_factor_key"]
-    if key is not None:
-        values = _check_numbers(adata, key, "size_factor_key")
-        if values.min() <= 0:
-            cell = adata.obs_names[int(values.argmin())]
+    if setup_args["size_factor_key"] is not None:
+        _check_size_factor(adata, setup_args["size_factor_key"])
+
+
+def check_known_categories(adata: AnnData, registry: dict[str, Any]) -> None:
+    """Check that the model knows all batches, labels and categories of covariates of new cells.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    setup, fields = registry["setup_args"], registry["field_registries"]
+    known = {}
+    for name, field in (("batch_key", REGISTRY_KEYS.BATCH_KEY), ("labels_key", REGISTRY_KEYS.LABELS_KEY)):
+        if setup[name] is not None:
+            known[setup[name]] = name, fields[field]["state_registry"]["categorical_mapping"]
+    if setup["categorical_covariate_keys"]:
+        mappings = fields[REGISTRY_KEYS.CAT_COVS_KEY]["state_registry"]["mappings"]
+        known |= {key: ("categorical_covariate_keys", mapping) for key, mapping in mappings.items()}
+    for key, (name, categories) in known.items():
+        values = pd.Index(adata.obs[key].unique())
+        others = values.difference(pd.Index(categories), sort=False)
+        if len(others):
+            fix = f"It knows {listing(categories)}; load_query_data maps cells of others."
+            if {str(value) for value in others} <= {str(value) for value in categories}:
+                kinds = (type(next(iter(values))).__name__ for values in (categories, others))
+                fix = "It knows them as {}, here they are {}: convert the column.".format(*kinds)
             raise error(
-                f"Size factors (adata.obs[{key!r}]) must be > 0", got=f"{values.min()} for cell {cell!r}"
+                f"adata.obs[{key!r}] ({name}) must hold categories that the model knows",
+                got=f"{len(others)} others: {listing(others)}",
+                fix=fix,
             )
+
+
+def _check_size_factor(adata: AnnData, key: str) -> None:
+    values = _check_numbers(adata, key, "size_factor_key")
+    if values.min() <= 0:
+        cell = adata.obs_names[int(values.argmin())]
+        raise error(f"Size factors (adata.obs[{key!r}]) must be > 0", got=f"{values.min()} for cell {cell!r}")
 
 
 def _check_categorical(adata: AnnData, key: str | None, name: str) -> None:
     if key is None:
         return
-    missing = check_obs_column(adata, key, name=name).isna().to_numpy()
+    column = check_obs_column(adata, key, name=name)
+    if key.startswith(SCVI_SLOTS):
+        got, fix = repr(key), "setup_anndata writes that column itself: give yours another name."
+        raise error(f"{name} must name a column of your own", got=got, fix=fix)
+    missing = column.isna().to_numpy()
     if missing.any():
         raise error(
             f"adata.obs[{key!r}] ({name}) must have no missing values",
             got=f"{missing.sum()} missing, the first for cell {adata.obs_names[int(missing.argmax())]!r}",
             fix="Leave these cells out, or give them a category of their own.",
+        )
+    values = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
+    kinds = sorted({type(value).__name__ for value in values}) if values.dtype == object else []
+    if len(kinds) > 1 or not {"dict", "list", "set"}.isdisjoint(kinds):
+        raise error(
+            f"adata.obs[{key!r}] ({name}) must hold values of one plain kind",
+            got=listing(kinds),
+            fix=f"Make them text: adata.obs[{key!r}].astype(str).",
+            kind=TypeError,
         )
 
 
@@ -228,7 +323,8 @@ def _check_numbers(adata: AnnData, key: str, name: str) -> np.ndarray:
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
         raise error(f"adata.obs[{key!r}] ({name}) must hold numbers", got=f"dtype {column.dtype}")
     values = column.to_numpy(dtype=float, na_value=np.nan)
-    bad = ~np.isfinite(values)
+    with np.errstate(over="ignore"):  # models compute in float32
+        bad = ~np.isfinite(values.astype(np.float32))
     if bad.any():
         cell = adata.obs_names[int(bad.argmax())]
         raise error(

@@ -178,6 +178,7 @@ class FSCLVM(SavingMixin, SetupMixin, BaseModelClass):
         """
         if self.adata is None:
             raise ValueError("The model has no data to train on. Load it with adata=...")
+        self._check_own_data()
         if number_of_processes(accelerator, devices, trainer_kwargs.get("num_nodes", 1)) > 1:
             raise error("FSCLVM must be trained on one device", got=f"devices={devices!r}")
         if max_epochs is not None:

@@ -43,7 +43,9 @@ class SparseVAE(FactorModel):
         The same as the expected number of dimensions that are on in a cell, ``alpha * n_latent``; give one
         of the two. None and None is 10 %.
     prior
-        ``"fixed"``, or ``"pseudo_input"``: the posterior of the learned profile that fits the cell best.
+        ``"fixed"``, or ``"pseudo_input"``: the posterior of the learned profile that fits the cell best. The
+        profiles are part of the loss: a KL, weighted by ``beta`` too, holds the mean probability that their
+        dimensions are on at ``alpha``.
     relaxation
         Gate in training: binary ``"concrete"``, or the paper's ``"vsc"``.
     slab_warmup

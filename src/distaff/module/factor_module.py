@@ -332,6 +332,7 @@ class FactorModule(BaseMinifiedModeModuleClass):
                 u=found["u"],
                 z=found["z"],
                 n_cells=self.objective.n_cells,
+                prior_cost=self.prior.cost(found["pz"]),
             )
         )
         output = self.objective(inputs)

@@ -39,10 +39,10 @@ class AbstractPrior(nn.Module):
         cell's ``features``, shape (cells, n_hidden).
         """
 
-    def penalty(self, p: Distribution) -> Tensor | None:
-        """Return what the prior itself costs, nats a cell; None for a fixed prior."""
+    def cost(self, p: Distribution) -> Tensor | float:
+        """Return what the prior itself costs, a scalar, nats a cell; 0 unless a class says otherwise."""
         del p
-        return None
+        return 0.0
 
 
 class StandardNormalPrior(AbstractPrior):
@@ -149,7 +149,7 @@ class PseudoInputPrior(AbstractPrior):
 
     The selector's choice is soft in training, where the KL is the mean over pseudo-inputs (an upper bound),
     and hard in evaluation. The mean inclusion probability of all pseudo-inputs is held at :math:`\alpha` by
-    the penalty :math:`J\, KL(\text{Bern}(\bar\gamma) \| \text{Bern}(\alpha))`.
+    the cost :math:`J\, KL(\text{Bern}(\bar\gamma) \| \text{Bern}(\alpha))`, weighed in the loss like the KL.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ class PseudoInputPrior(AbstractPrior):
             weights = nn.functional.one_hot(scores.argmax(-1), scores.shape[-1]).to(scores.dtype)
         return SelectedSpikeSlab(weights, encode(self.inputs()))
 
-    def penalty(self, p: SelectedSpikeSlab) -> Tensor:  # type: ignore[override]
+    def cost(self, p: SelectedSpikeSlab) -> Tensor:  # type: ignore[override]
         """KL of the mean inclusion probability from alpha, times the number of dimensions."""
         gamma = p.components.inclusion
         mean = gamma.mean().clamp(SMALLEST_MEAN, 1.0 - SMALLEST_MEAN)  # at 0 or 1 the gradient is no number

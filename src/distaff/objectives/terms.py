@@ -36,6 +36,8 @@ class LossInputs:
         Latent that the decoder reads, shape (cells, dimensions).
     n_cells
         Size of the training set; None while it is not known.
+    prior_cost
+        What a learned prior itself costs, a scalar, nats a cell; 0 for a fixed one.
     """
 
     reconstruction: Tensor
@@ -46,6 +48,7 @@ class LossInputs:
     u: Tensor | None = None
     z: Tensor | None = None
     n_cells: int | None = None
+    prior_cost: Tensor | float = 0.0
 
 
 class AbstractTerm(ABC):
@@ -70,7 +73,7 @@ class AbstractTerm(ABC):
 
 @dataclass(frozen=True)
 class BetaKL(AbstractTerm):
-    r"""KL divergence times :math:`\beta` :cite:p:`Higgins17`.
+    r"""KL divergence, and what a learned prior itself costs, times :math:`\beta` :cite:p:`Higgins17`.
 
     Parameters
     ----------
@@ -84,17 +87,18 @@ class BetaKL(AbstractTerm):
     name: str = "kl"
 
     def __call__(self, inputs: LossInputs, value: float) -> Tensor:
-        r"""Return :math:`\beta KL_i`, shape (cells,)."""
+        r"""Return :math:`\beta (KL_i + \text{cost})`, shape (cells,)."""
         # one factor, so that a weight of 1 is exactly scVI's expression
         weight = inputs.kl_weight if value == 1.0 else inputs.kl_weight * value
-        return weight * inputs.kl.sum(dim=-1)
+        return weight * (inputs.kl.sum(dim=-1) + inputs.prior_cost)
 
 
 @dataclass(frozen=True)
 class Capacity(AbstractTerm):
     r"""Distance of the KL from a rising capacity, :math:`\beta |KL - C(t)|` :cite:p:`Burgess18`.
 
-    Any further warm-up of the KL is ignored: the capacity is the warm-up.
+    Any further warm-up of the KL is ignored: the capacity is the warm-up. What a learned prior itself costs
+    is added with the same weight; no capacity is spent on it.
 
     Parameters
     ----------
@@ -114,8 +118,8 @@ class Capacity(AbstractTerm):
     name: str = "capacity"
 
     def __call__(self, inputs: LossInputs, value: float) -> Tensor:
-        r"""Return :math:`\beta |KL - C|`, scalar or shape (cells,)."""
-        return self.beta * self.penalty(inputs.kl.sum(dim=-1), value)
+        r"""Return :math:`\beta (|KL - C| + \text{cost})`, scalar or shape (cells,)."""
+        return self.beta * (self.penalty(inputs.kl.sum(dim=-1), value) + inputs.prior_cost)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from distaff._checks import check_choice, error, listing
+from distaff._checks import check_adata, check_choice, error, listing
 from distaff._keys import Slots
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ class Scored:
 
 def read_entry(adata: AnnData, key: str, entry: str, tool: str) -> Any:
     """Entry of ``uns[key]``; ``tool`` is the call that writes it."""
+    check_adata(adata)
     holder = adata.uns.get(Slots(key).uns)
     if not isinstance(holder, Mapping) or entry not in holder:
         raise error(
@@ -144,6 +145,7 @@ def read_scores(adata: AnnData, key: str, metric: str | None) -> Scored:
 
 def embedding(adata: AnnData, key: str, basis: str | None) -> tuple[NDArray[np.float64], str]:
     """(cells, 2 or 3) coordinates and their name; see :func:`distaff.pl.latent` for ``basis``."""
+    check_adata(adata)
     own = Slots(key)
     names = [own.umap] if basis is None else [basis, f"X_{basis}", f"X_{key}_{basis}"]
     found = [name for name in names if name in adata.obsm]

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from distaff._checks import check_int, error, listing
+from distaff._checks import check_adata, check_int, error, listing
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.pl._factors import Choice, choose, known_factors
 from distaff.pl._figure import DIVERGING, SMALL, TEXT, finish, new_figure, set_names
@@ -110,6 +110,7 @@ def traversal(
 
 
 def _read(adata: AnnData, key: str) -> pd.DataFrame:
+    check_adata(adata)
     slot = Slots(key).traversal
     if slot not in adata.varm:
         raise error(

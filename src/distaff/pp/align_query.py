@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from distaff._checks import check_number, error, listing
+from distaff._checks import check_adata, check_number, error, listing
+from distaff._storage import check_structure
 from distaff.pp._names import check_unique, naming_hint
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def align_query(adata: AnnData, model: Any, *, min_coverage: float = 0.8) -> Ann
     >>> ds.pp.align_query(adata, ["MS4A1", "CD3D"]).X.tolist()
     [[3, 1], [6, 4]]
     """
+    check_adata(adata)
     check_number("min_coverage", min_coverage, minimum=0, maximum=1)
     if adata.isbacked:
         raise error(
@@ -133,7 +135,8 @@ def _check_coverage(adata: AnnData, genes: pd.Index, padded: np.ndarray, min_cov
 
 def _take(matrix: Any, positions: np.ndarray, place: str) -> Any:
     """Columns of a matrix, zeros where the position is -1; a sparse one stays sparse."""
-    if sparse.issparse(matrix) and matrix.format in ("csr", "csc"):
+    check_structure(matrix, place)
+    if sparse.issparse(matrix):
         return _take_sparse(matrix, positions)
     if not isinstance(matrix, np.ndarray):
         raise error(

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from distaff._checks import error, listing
+from distaff._checks import check_adata, check_flag, error, listing
 from distaff._disk import DiskRows, is_on_disk
+from distaff._storage import check_storage, true_csr
+from distaff.pp._names import check_unique
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["check_counts"]
 
 CHUNK_VALUES = 2**24  # values looked at at once: 64 MB of float32
+LARGEST = float(np.finfo(np.float32).max)
 HUGE = 2.0**24  # float32 no longer tells neighbouring whole numbers apart above this
 
 RAW_FIX = "Give raw counts: a layer that holds them (layer=...), or adata.raw."
@@ -50,7 +53,22 @@ def check_counts(adata: AnnData, *, layer: str | None = None, allow_non_integer:
     >>> import distaff as ds
     >>> ds.pp.check_counts(anndata.AnnData(np.array([[1.0, 0.0], [2.0, 3.0]])))
     """
-    _check_shape(adata)
+    check_adata(adata)
+    check_flag("allow_non_integer", allow_non_integer)
+    if adata.is_view:
+        raise error("adata must not be a view", got="a view of another AnnData", fix="Use adata.copy().")
+    if adata.n_obs < 2:
+        raise error("adata must have at least 2 cells", got=adata.n_obs)
+    check_values(adata, layer=layer, allow_non_integer=allow_non_integer)
+
+
+def check_values(adata: AnnData, *, layer: str | None, allow_non_integer: bool) -> None:
+    """Do the same for cells of a known model: a single one will do, and so will a view."""
+    if adata.n_obs < 1:
+        raise error("adata must have at least 1 cell", got=0)
+    if adata.n_vars < 1:
+        raise error("adata must have at least 1 gene", got=0)
+    check_unique(adata.var_names, "adata.var_names", fix="Use adata.var_names_make_unique().")
     matrix, place = _matrix(adata, layer), _place(layer)
     scan = _Scan(adata, place, any_real=allow_non_integer)
     for start, block in _row_blocks(matrix, place):
@@ -77,22 +95,6 @@ def finite_blocks(adata: AnnData, *, layer: str | None = None) -> Iterator[tuple
         yield start, block
 
 
-def _check_shape(adata: AnnData) -> None:
-    if adata.is_view:
-        raise error("adata must not be a view", got="a view of another AnnData", fix="Use adata.copy().")
-    if adata.n_obs < 2:
-        raise error("adata must have at least 2 cells", got=adata.n_obs)
-    if adata.n_vars < 1:
-        raise error("adata must have at least 1 gene", got=adata.n_vars)
-    duplicated = adata.var_names[adata.var_names.duplicated()].unique()
-    if len(duplicated):
-        raise error(
-            "adata.var_names must be unique",
-            got=f"{len(duplicated)} repeated gene names: {listing(duplicated)}",
-            fix="Use adata.var_names_make_unique().",
-        )
-
-
 def _matrix(adata: AnnData, layer: str | None) -> Any:
     if layer is None:
         if adata.X is None:
@@ -100,7 +102,7 @@ def _matrix(adata: AnnData, layer: str | None) -> Any:
                 "adata.X must hold counts", got="None", fix="Name the layer with the counts (layer=...)."
             )
         return adata.X
-    if layer not in adata.layers:
+    if not isinstance(layer, str) or layer not in adata.layers:
         names = listing([name for name in adata.layers if name is not None]) or "none"
         raise error(
             "layer must name a layer of adata", got=repr(layer), fix=f"The layers are {names}.", kind=KeyError
@@ -116,8 +118,10 @@ def _row_blocks(matrix: Any, place: str) -> Iterator[tuple[int, Any]]:
     """Blocks of rows as CSR or dense arrays, from memory or from disk, never the whole densified."""
     if is_on_disk(matrix):
         yield from DiskRows(matrix, place=place).blocks()
-    elif sparse.issparse(matrix):
-        yield 0, matrix.tocsr()
+        return
+    check_storage(matrix, place)
+    if sparse.issparse(matrix):
+        yield 0, true_csr(matrix)
     else:
         n_rows = max(1, CHUNK_VALUES // max(1, matrix.shape[1]))
         for start in range(0, matrix.shape[0], n_rows):
@@ -134,13 +138,13 @@ class _Scan:
 
     def block(self, start: int, block: Any) -> None:
         values = block.data if sparse.issparse(block) else block
-        if not np.issubdtype(values.dtype, np.number) and values.dtype != bool:
-            raise error(f"{self.place} must hold numbers", got=f"dtype {values.dtype}")
-        self.genes(block)
         if np.issubdtype(values.dtype, np.inexact):
             self.refuse(
                 start, block, ~np.isfinite(values), "must be finite", "Remove or impute these values."
             )
+            if values.dtype.itemsize > np.dtype(np.float32).itemsize:
+                rule = f"must be within float32 (up to {LARGEST:.2g})"
+                self.refuse(start, block, np.abs(values) > LARGEST, rule, RAW_FIX)
         if self.any_real:
             return
         self.largest = max(self.largest, float(values.max(initial=0)))
@@ -149,18 +153,6 @@ class _Scan:
             fix = f"{RAW_FIX} Pass allow_non_integer=True if the values are meant to be so."
             self.refuse(start, block, values != np.rint(values), "must hold counts (whole numbers)", fix)
         self.empty(start, block)
-
-    def genes(self, block: Any) -> None:
-        """Refuse column numbers that no gene has: whoever takes them on trust reads foreign memory."""
-        if not sparse.issparse(block) or not block.nnz:
-            return
-        lowest, highest = int(block.indices.min()), int(block.indices.max())
-        if lowest < 0 or highest >= block.shape[1]:
-            raise error(
-                f"{self.place} must number its genes from 0 to {block.shape[1] - 1}",
-                got=lowest if lowest < 0 else highest,
-                fix="The file is damaged: write it anew.",
-            )
 
     def negative(self, start: int, block: Any) -> None:
         values = block.data if sparse.issparse(block) else block

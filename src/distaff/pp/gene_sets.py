@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from distaff._checks import check_int, check_number, error, listing
+from distaff._checks import check_adata, check_flag, check_int, check_number, error, listing
 from distaff.pp._gene_set_columns import column_names
 from distaff.pp._gene_set_overlap import find_overlaps
 from distaff.pp._gene_set_sources import GeneSets, read_gene_sets
@@ -103,6 +103,7 @@ def gene_sets(
     {'T': 'kept', 'B': 'kept', 'NK': 'fewer than min_genes'}
     """
     _check_arguments(adata, set_key, copy=copy)
+    check_flag("ignore_case", ignore_case)
     limits = _check_limits(min_genes, max_genes, min_coverage)
     sets = read_gene_sets(source)
     lookup = _lookup(adata.var_names, ignore_case=ignore_case)
@@ -135,6 +136,7 @@ def gene_sets(
 
 
 def _check_arguments(adata: AnnData, set_key: str, *, copy: bool) -> None:
+    check_adata(adata)
     if adata.is_view and not copy:
         raise error(
             "adata must not be a view", got="a view of another AnnData", fix="Use adata.copy(), or copy=True."

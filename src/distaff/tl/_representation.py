@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 
-from distaff._checks import error, listing
+from distaff._checks import check_adata, error, listing
 from distaff._keys import Slots
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ __all__ = ["inactive_factors", "model_latent", "representation", "store"]
 
 def model_latent(adata: AnnData, model: Any) -> NDArray[np.float32]:
     """Return the latent of a model for these cells, (cells, factors), finite."""
+    check_adata(adata)
     if not hasattr(model, "get_latent_representation"):
         raise error("model must have get_latent_representation()", got=type(model).__name__, kind=TypeError)
     Z = np.asarray(model.get_latent_representation(adata), dtype=np.float32)
@@ -37,9 +38,10 @@ def representation(adata: AnnData, *, key: str, use_rep: str | None) -> tuple[pd
     columns of a slot that is a DataFrame, and else "Factor 1", "Factor 2", ...: counted from 1, as people
     read them.
     """
+    check_adata(adata)
     slots = Slots(key)
     name = slots.latent if use_rep is None else use_rep
-    if name not in adata.obsm:
+    if not isinstance(name, str) or name not in adata.obsm:
         raise error(
             "use_rep must name a slot of adata.obsm",
             got=repr(name),
@@ -48,6 +50,8 @@ def representation(adata: AnnData, *, key: str, use_rep: str | None) -> tuple[pd
         )
     stored = adata.obsm[name]
     values = np.asarray(stored.toarray() if issparse(stored) else stored, dtype=np.float64)
+    if 0 in values.shape:
+        raise error(f"adata.obsm[{name!r}] must have cells and dimensions", got=f"shape {values.shape}")
     dimensions = dimension_names(adata, stored, values.shape[1], slots if use_rep is None else None)
     bad = ~np.isfinite(values)
     if bad.any():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from distaff._checks import check_choice, check_number, error
+from distaff._checks import check_adata, check_choice, check_number, error
 from distaff._keys import Slots
 from distaff.tl._agreement import agree
 from distaff.tl._members import read_runs
@@ -119,6 +119,7 @@ def consensus(
     >>> adata.uns["consensus"]["consensus"][["n_runs", "stable"]].to_numpy().tolist()
     [[3, True], [3, True], [3, True]]
     """
+    check_adata(adata)
     check_choice("by", by, ("scores", "loadings"))
     check_number("threshold", threshold, above=0, below=1)
     runs = read_runs(adata, models)

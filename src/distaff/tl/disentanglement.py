@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from distaff._checks import check_int, error
+from distaff._checks import check_flag, check_int, check_n_jobs, error
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.metrics import Assessment
 from distaff.metrics._contract import warn
@@ -147,6 +147,7 @@ def disentanglement(
     >>> bool(result["noise"].loc["condition", "mig"] < 0.1), float(result["ceiling"].loc["condition", "mig"])
     (True, 1.0)
     """
+    check_flag("active_only", active_only)
     draws = {"n_random": n_random, "n_permutations": n_permutations, "n_bootstrap": n_bootstrap}
     names = choose("metrics", DEFAULT if metrics is None else metrics, {"all": EVERY})
     if not names:
@@ -157,7 +158,7 @@ def disentanglement(
         asked=metrics is not None and metrics != "all",
         referenced=[] if references is None else choose("references", references, groups),
         draws={option: check_int(option, n, minimum=0) for option, n in draws.items()},
-        n_jobs=check_int("n_jobs", n_jobs),
+        n_jobs=check_n_jobs(n_jobs),
         random_state=check_int("random_state", random_state, minimum=0),
         progress=progress,
     )

@@ -139,6 +139,9 @@ def _basic(adata: AnnData, model: Any, Z: pd.DataFrame, stored: pd.DataFrame | N
 
 def _check_model(model: Any, Z: pd.DataFrame) -> None:
     """A model with another number of factors did not make this latent."""
+    if not hasattr(model, "get_latent_representation"):
+        got = type(model).__name__
+        raise error("model must have get_latent_representation()", got=got, kind=TypeError)
     names = getattr(model, "factor_names", None)
     n = len(names) if names is not None else getattr(getattr(model, "module", None), "n_latent", Z.shape[1])
     if n != Z.shape[1]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from distaff._checks import error, listing
+from distaff._checks import check_adata, error, listing
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.tl._names import model_names, stored_names
 from distaff.tl._stale import drop_of_loadings
@@ -70,6 +70,9 @@ def loadings(
             fix="For any other decoder tl.traverse(adata, model) tells what a factor does to each gene.",
             kind=TypeError,
         )
+    check_adata(adata)
+    if not getattr(model, "is_trained_", True):
+        raise error("model must be trained", got="random loadings", fix="Call model.train() first.")
     table: pd.DataFrame = model.get_loadings()
     missing = adata.var_names.difference(table.index, sort=False)
     if len(missing):

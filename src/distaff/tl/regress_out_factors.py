@@ -98,12 +98,15 @@ def regress_out_factors(
     >>> bool(abs(np.corrcoef(adata.layers["corrected"][:, 0], Z[:, 1])[0, 1]) < 0.15)
     True
     """
-    Z, _ = representation(adata, key=key, use_rep=None)
+    Z, rep = representation(adata, key=key, use_rep=None)
     removed = _removed(Z, factors)
     kept = ~removed
     target = f"{key}_regressed" if key_added is None else key_added
-    if target == key:
+    if Slots(target).latent == rep:
         raise error("key_added must differ from key", got=repr(target))
+    if layer is not None and layer_added is None:
+        fix = "Without layer_added no expression is read."
+        raise error("layer must be None without layer_added", got=repr(layer), fix=fix)
     corrected = None if layer_added is None else _corrected(adata, layer, Z.to_numpy(), removed)
     entry: dict[str, Any] = {Slots.params: _params(key, list(Z.columns[removed]), layer, layer_added)}
     entry[Slots.factors] = _remaining_table(adata, Slots(key), Z.columns, kept)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from distaff._checks import check_int, check_number, error
+from distaff._checks import check_adata, check_int, check_number, check_seed, error
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.model._traversal import mean_effects
 from distaff.tl._names import model_names, stored_names
@@ -90,7 +90,11 @@ def traverse(
     >>> adata.varm["distaff_traversal"].shape
     (200, 4)
     """
+    check_adata(adata)
     _check_model(model)
+    check_seed("random_state", random_state)
+    if batch_size is not None:
+        check_int("batch_size", batch_size, minimum=1)
     low, high = (check_number("percentiles", value, minimum=0, maximum=100) for value in percentiles)
     if low >= high:
         raise error("percentiles must rise", got=percentiles)

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 import scanpy as sc
 from anndata import AnnData
 
-from distaff._checks import check_int, error, listing
+from distaff._checks import check_int, check_seed, error
 from distaff._keys import DEFAULT_KEY, Slots
+from distaff.tl._representation import representation
 
 if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["umap"]
+
+FEWEST_CELLS = 4  # the initial layout needs more cells than coordinates
 
 
 def umap(
@@ -50,6 +53,8 @@ def umap(
     ------
     KeyError
         If the representation is missing.
+    ValueError
+        If it is not finite, or of fewer than four cells.
 
     Examples
     --------
@@ -62,18 +67,12 @@ def umap(
     (50, 2)
     """
     check_int("n_neighbors", n_neighbors, minimum=2)
-    slots = Slots(key)
-    rep = slots.latent if use_rep is None else use_rep
-    if rep not in adata.obsm:
-        have = listing(list(adata.obsm)) or "none"
-        raise error(
-            "use_rep must name a slot of adata.obsm",
-            got=repr(rep),
-            fix=f"Run tl.latent first, or name another; there are {have}.",
-            kind=KeyError,
-        )
+    check_seed("random_state", random_state)
+    _, rep = representation(adata, key=key, use_rep=use_rep)
+    if adata.n_obs < FEWEST_CELLS:
+        raise error(f"adata must have at least {FEWEST_CELLS} cells", got=adata.n_obs)
     adata = adata.copy() if copy else adata
-    adata.obsm[slots.umap] = _embed(adata.obsm[rep], min(n_neighbors, adata.n_obs - 1), random_state)
+    adata.obsm[Slots(key).umap] = _embed(adata.obsm[rep], min(n_neighbors, adata.n_obs - 1), random_state)
     return adata if copy else None
 
 

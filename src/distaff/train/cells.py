@@ -12,6 +12,7 @@ from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 from torch import Tensor
 
+from distaff._checks import check_int, error
 from distaff._disk import Block
 from distaff.ops import Part, as_dense
 from distaff.train.resident import ResidentCounts
@@ -81,7 +82,7 @@ class CellLoader:
         source: RowSource | None = None,
     ) -> None:
         self.indices = _positions(indices, manager.adata.n_obs)
-        self.batch_size = batch_size
+        self.batch_size = check_int("batch_size", batch_size, minimum=1)
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.rank = rank
@@ -186,7 +187,19 @@ def _positions(indices: Sequence[int] | np.ndarray | None, n_cells: int) -> np.n
     if indices is None:
         return np.arange(n_cells)
     array = np.asarray(indices)
-    return np.flatnonzero(array) if array.dtype == bool else array.astype(np.int64)
+    fix = "Give positions of cells, or one truth value a cell."
+    if array.ndim != 1 or (len(array) and array.dtype.kind not in "biu"):
+        got = f"{array.ndim} dimensions" if array.ndim != 1 else f"dtype {array.dtype}"
+        raise error("indices must be a list of whole numbers", got=got, fix=fix, kind=TypeError)
+    if array.dtype == bool:
+        if len(array) != n_cells:
+            raise error(f"indices must hold {n_cells} truth values", got=len(array), fix=fix)
+        return np.flatnonzero(array)
+    outside = (array < -n_cells) | (array >= n_cells)
+    if outside.any():
+        first = int(array[outside.argmax()])
+        raise error(f"indices must be below the {n_cells} cells", got=first, fix=fix, kind=IndexError)
+    return array.astype(np.int64) % max(n_cells, 1)
 
 
 def _table(data: Any) -> Tensor:

@@ -15,6 +15,8 @@ import numpy as np
 import scvi
 import torch
 
+from distaff._checks import check_seed
+
 __all__ = ["draw_seed", "isolated_rng", "seeded"]
 
 _isolated: ContextVar[bool] = ContextVar("distaff_isolated_rng", default=False)
@@ -35,6 +37,7 @@ def isolated_rng(seed: int) -> Iterator[None]:
 
     Inside another such context nothing is seeded anew: the outer one rules.
     """
+    check_seed("seed", seed)
     if _isolated.get():
         yield
         return

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from distaff._checks import error
 from distaff._disk import Block, DiskRows, is_on_disk
+from distaff._storage import check_storage, true_csr
 from distaff.train.resident import Resident, fits_on
 
 __all__ = ["RowSource", "cell_totals", "held_rows", "row_source"]
@@ -44,9 +45,8 @@ class InMemory:
     block_size = 1
 
     def __init__(self, counts: Any) -> None:
-        if sparse.issparse(counts):
-            counts = _one_index_type(_canonical(counts.tocsr(), copy=True))
-        self.counts = counts
+        check_storage(counts, "The matrix of counts")  # it may have changed since it was set up
+        self.counts = true_csr(counts) if sparse.issparse(counts) else counts
 
     def pool(self, positions: np.ndarray) -> tuple[Block, np.ndarray]:
         """All rows, and the positions themselves."""
@@ -72,7 +72,9 @@ class OnDisk:
     def pool(self, positions: np.ndarray) -> tuple[Block, np.ndarray]:
         """Read the rows at these positions, with some neighbours, and say where each of them is."""
         block, place = self.rows.pool(positions)
-        return (_canonical(block, copy=False) if sparse.issparse(block) else block), place
+        if not isinstance(block, np.ndarray):
+            block.sum_duplicates()
+        return block, place
 
 
 class Held:
@@ -137,24 +139,3 @@ def row_source(counts: Any, device: torch.device | None = None) -> RowSource:
         fix="Read them into memory.",
         kind=TypeError,
     )
-
-
-def _one_index_type(counts: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Row pointers of the type of the gene numbers: scipy would convert all of either at each access."""
-    if counts.indptr.dtype == counts.indices.dtype:
-        return counts
-    kind = np.int32 if counts.nnz <= np.iinfo(np.int32).max else np.int64
-    alike = sparse.csr_matrix(counts.shape, dtype=counts.dtype)
-    alike.data = counts.data
-    alike.indices, alike.indptr = (a.astype(kind, copy=False) for a in (counts.indices, counts.indptr))
-    alike.has_canonical_format = counts.has_canonical_format
-    return alike
-
-
-def _canonical(counts: sparse.csr_matrix, *, copy: bool) -> sparse.csr_matrix:
-    """Add up entries that are stored twice, which would count twice."""
-    if counts.has_canonical_format:
-        return counts
-    counts = counts.copy() if copy else counts
-    counts.sum_duplicates()
-    return counts

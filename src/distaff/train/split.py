@@ -7,7 +7,7 @@ from math import ceil, floor
 
 import numpy as np
 
-from distaff._checks import check_int, check_number, error
+from distaff._checks import check_flag, check_int, check_number, error
 
 __all__ = ["Split", "split_cells"]
 
@@ -60,6 +60,7 @@ def split_cells(
     ValueError
         If a size is no share, the shares exceed 1, or fewer than two cells are left for training.
     """
+    check_flag("shuffle_set_split", shuffle)
     batch_size = check_int("batch_size", batch_size, minimum=1)
     train_share = 0.9 if train_size is None else check_number("train_size", train_size, above=0, maximum=1)
     if batch_size < 2:

@@ -120,8 +120,9 @@ def _loss(
     beta: float,
     location: np.ndarray,
 ) -> MinibatchLoss:
-    weighted = np.float32(beta) * kl.sum(axis=1)
-    loss = (reconstruction + (weighted + kl_library)).mean(keepdims=True)
+    with np.errstate(over="ignore", invalid="ignore"):  # a loss that is not finite is the trainer's to report
+        weighted = np.float32(beta) * kl.sum(axis=1)
+        loss = (reconstruction + (weighted + kl_library)).mean(keepdims=True)
     arrays = loss, reconstruction, weighted, kl_library, kl, location
     total, r, w, kl_l, k, found = (torch.from_numpy(array) for array in arrays)
     return MinibatchLoss(total[0], r, k, kl_l, {"reconstruction": r, name: w, "library": kl_l}, found)
