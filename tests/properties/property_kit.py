@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import anndata
 import numpy as np
 import pandas as pd
 import torch
@@ -88,6 +89,28 @@ def label_column(kind: str, rng: np.random.Generator, n: int) -> pd.Series:
     """Column of labels (cells,) of a kind of ``LABELS``."""
     return pd.Series(LABELS[kind](rng, n)).reset_index(drop=True)
 
+
+LATENT_FORMS = {
+    "float64": lambda Z: Z,
+    "float32": lambda Z: Z.astype(np.float32),
+    "F": np.asfortranarray,
+    "whole": lambda Z: np.rint(3 * Z).astype(np.int32),
+    "unsigned": lambda Z: np.rint(3 * np.abs(Z)).astype(np.uint8),
+    "booleans": lambda Z: Z > 0,
+    "one constant": lambda Z: np.where(np.arange(Z.shape[1]) == 0, 0.1, Z),
+    "constant": lambda Z: np.full_like(Z, -0.7),
+    "twins": lambda Z: np.repeat(Z[:, :1], Z.shape[1], axis=1),
+    "tiny": lambda Z: 1e-30 * Z,
+    "huge": lambda Z: 1e30 * Z,
+    "two scales": lambda Z: Z * 10.0 ** np.linspace(-8, 8, Z.shape[1]),
+    "far": lambda Z: Z + 1e7,
+    "sorted": lambda Z: np.sort(Z, axis=0),
+    "shares": lambda Z: np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True),
+    "missing": lambda Z: np.where(np.arange(Z.size).reshape(Z.shape) == Z.size // 2, np.nan, Z),
+    "infinite": lambda Z: np.where(np.arange(Z.size).reshape(Z.shape) == 0, -np.inf, Z),
+    "sparse": sparse.csr_matrix,
+    "complex": lambda Z: Z + 1j,
+}
 
 FORMATS: dict[str, Callable[[np.ndarray], Any]] = {
     "csr": sparse.csr_matrix,
@@ -192,3 +215,24 @@ def outcome(
             assert ", got " in text, f"not in our style: {text}"
             assert "\n" not in text, f"more than a line: {text}"
             return None
+
+
+def survives(adata: Any, folder: Any, *, but: Iterable[str]) -> None:
+    """Check that the slots with these beginnings can be written to a file and read back."""
+    allowed = tuple(but)
+    parts: dict[str, Any] = {
+        slot: {
+            name: value
+            for name, value in getattr(adata, slot).items()
+            if f"{slot}/{name}".startswith(allowed)
+        }
+        for slot in ("obsm", "varm", "layers", "uns")
+    }
+    parts["uns"] = {name: value for name, value in adata.uns.items() if f"uns/{name}".startswith(allowed)}
+    written = anndata.AnnData(
+        obs=pd.DataFrame(index=adata.obs_names), var=pd.DataFrame(index=adata.var_names), **parts
+    )
+    written.write_h5ad(folder / "written.h5ad")
+    back = anndata.read_h5ad(folder / "written.h5ad")
+    for slot in parts:
+        assert set(getattr(back, slot)) - {None} == set(parts[slot])

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from property_kit import LABELS, SEEDS, examples, generators, label_column, names, outcome
+from property_kit import LABELS, LATENT_FORMS, SEEDS, examples, generators, label_column, names, outcome
 from scipy import sparse
 
 from distaff import metrics
@@ -46,28 +46,6 @@ CLASSES_ONLY = ("single_dimension_accuracy", "spn")
 DRAWN = ("beta_vae_score", "factor_vae_score")  # their draws depend on the order of the factors
 FOLDS = ("single_dimension_accuracy",)  # its folds depend on the order of the cells
 DULL = ("three", "two", "real", "gaps", "zero and one", "ties")  # labels that any metric can score
-
-LATENT_FORMS = {
-    "float64": lambda Z: Z,
-    "float32": lambda Z: Z.astype(np.float32),
-    "F": np.asfortranarray,
-    "whole": lambda Z: np.rint(3 * Z).astype(np.int32),
-    "unsigned": lambda Z: np.rint(3 * np.abs(Z)).astype(np.uint8),
-    "booleans": lambda Z: Z > 0,
-    "one constant": lambda Z: np.where(np.arange(Z.shape[1]) == 0, 0.1, Z),
-    "constant": lambda Z: np.full_like(Z, -0.7),
-    "twins": lambda Z: np.repeat(Z[:, :1], Z.shape[1], axis=1),
-    "tiny": lambda Z: 1e-30 * Z,
-    "huge": lambda Z: 1e30 * Z,
-    "two scales": lambda Z: Z * 10.0 ** np.linspace(-8, 8, Z.shape[1]),
-    "far": lambda Z: Z + 1e7,
-    "sorted": lambda Z: np.sort(Z, axis=0),
-    "shares": lambda Z: np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True),
-    "missing": lambda Z: np.where(np.arange(Z.size).reshape(Z.shape) == Z.size // 2, np.nan, Z),
-    "infinite": lambda Z: np.where(np.arange(Z.size).reshape(Z.shape) == 0, -np.inf, Z),
-    "sparse": sparse.csr_matrix,
-    "complex": lambda Z: Z + 1j,
-}
 
 
 def test_every_public_name_has_a_test() -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import scanpy as sc
 from anndata import AnnData
 
-from distaff._checks import check_int, error, listing
+from distaff._checks import check_int, error
 from distaff._keys import DEFAULT_KEY, Slots
+from distaff.tl._representation import representation
 
 if TYPE_CHECKING:
-    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["umap"]
+
+MIN_CELLS = 5
 
 
 def umap(
@@ -50,6 +54,8 @@ def umap(
     ------
     KeyError
         If the representation is missing.
+    ValueError
+        If the representation is not finite, or there are fewer than five cells.
 
     Examples
     --------
@@ -62,22 +68,17 @@ def umap(
     (50, 2)
     """
     check_int("n_neighbors", n_neighbors, minimum=2)
-    slots = Slots(key)
-    rep = slots.latent if use_rep is None else use_rep
-    if rep not in adata.obsm:
-        have = listing(list(adata.obsm)) or "none"
-        raise error(
-            "use_rep must name a slot of adata.obsm",
-            got=repr(rep),
-            fix=f"Run tl.latent first, or name another; there are {have}.",
-            kind=KeyError,
-        )
+    check_int("random_state", random_state, minimum=0)
+    table, _ = representation(adata, key=key, use_rep=use_rep)
+    if adata.n_obs < MIN_CELLS:
+        raise error(f"UMAP needs at least {MIN_CELLS} cells", got=adata.n_obs)
+    Z = table.to_numpy(dtype=np.float32)
     adata = adata.copy() if copy else adata
-    adata.obsm[slots.umap] = _embed(adata.obsm[rep], min(n_neighbors, adata.n_obs - 1), random_state)
+    adata.obsm[Slots(key).umap] = _embed(Z, min(n_neighbors, adata.n_obs - 1), random_state)
     return adata if copy else None
 
 
-def _embed(Z: np.ndarray, n_neighbors: int, random_state: int) -> np.ndarray:
+def _embed(Z: NDArray[np.float32], n_neighbors: int, random_state: int) -> NDArray[np.float32]:
     """Embed in an AnnData of its own: the user's graphs and embeddings stay as they are."""
     scratch = AnnData(obsm={"Z": Z})
     sc.pp.neighbors(scratch, use_rep="Z", n_neighbors=n_neighbors, random_state=random_state)
