@@ -70,7 +70,8 @@ class SetupMixin:
         """Tell the model where counts and covariates are, after a full check of all of them.
 
         Writes the bookkeeping of scvi-tools (``obs["_scvi_batch"]``, ``obs["_scvi_labels"]``,
-        ``uns["_scvi_uuid"]`` and the like) and nothing else.
+        ``uns["_scvi_uuid"]`` and the like) and nothing else, but for counts that are a sparse array: they
+        become a CSR matrix, the only form of them that scvi-tools' loader knows.
 
         Parameters
         ----------
