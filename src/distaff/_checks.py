@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 __all__ = [
     "check_choice",
     "check_int",
+    "check_n_jobs",
     "check_number",
     "check_obs_column",
+    "check_seed",
     "error",
     "factor_order",
     "listing",
     "modelled_genes",
 ]
 
+MAX_SEED = 2**32 - 1  # of numpy's older generators, which scikit-learn has
 MAX_LISTED = 8  # names in a message before it says "and N more"
 
 
@@ -57,6 +60,20 @@ def check_int(name: str, value: Any, *, minimum: int | None = None) -> int:
     return int(value)
 
 
+def check_n_jobs(value: Any) -> int:
+    """Return a number of threads: below 0 counts from all of them, and none is no number."""
+    if check_int("n_jobs", value) == 0:
+        raise error("n_jobs must be a number of threads, or -1 for all", got=0)
+    return int(value)
+
+
+def check_seed(value: Any) -> int:
+    """Return ``random_state`` if it is one that all libraries take."""
+    if check_int("random_state", value, minimum=0) > MAX_SEED:
+        raise error(f"random_state must be <= {MAX_SEED}", got=value)
+    return int(value)
+
+
 def check_number(
     name: str,
     value: Any,
@@ -72,7 +89,7 @@ def check_number(
     """
     if not isinstance(value, Real) or isinstance(value, bool):
         raise error(f"{name} must be a number", got=repr(value), kind=TypeError)
-    value = float(value)
+    value = _as_float(value)
     rules = [
         ("be finite", math.isfinite(value)),
         (f"be >= {minimum}", minimum is None or value >= minimum),
@@ -84,6 +101,13 @@ def check_number(
         if not holds:
             raise error(f"{name} must {rule}", got=value)
     return value
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond all floats
+        return math.inf if value > 0 else -math.inf
 
 
 def check_obs_column(adata: AnnData, column: Hashable, *, name: str) -> pd.Series:

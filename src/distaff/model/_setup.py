@@ -192,10 +192,9 @@ def check_setup_columns(adata: AnnData, setup_args: dict[str, Any]) -> None:
     """
     for name in ("categorical_covariate_keys", "continuous_covariate_keys"):
         keys = setup_args[name]
-        if isinstance(keys, str):
-            raise error(
-                f"{name} must be a list of columns", got=repr(keys), fix=f"Write [{keys!r}].", kind=TypeError
-            )
+        if isinstance(keys, str) or not isinstance(keys, Sequence | None):
+            fix = f"Write [{keys!r}]." if isinstance(keys, str) else ""
+            raise error(f"{name} must be a list of columns", got=repr(keys), fix=fix, kind=TypeError)
     for name in ("batch_key", "labels_key"):
         _check_categorical(adata, setup_args[name], name)
     for key in setup_args["categorical_covariate_keys"] or ():

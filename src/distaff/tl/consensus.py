@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from distaff._checks import check_choice, check_number, error
+from distaff._checks import check_choice, check_number, check_seed, error
 from distaff._keys import Slots
 from distaff.tl._agreement import Agreement, agree
 from distaff.tl._members import read_runs
@@ -119,6 +119,7 @@ def consensus(
     """
     check_choice("by", by, ("scores", "loadings"))
     check_number("threshold", threshold, above=0, below=1)
+    check_seed(random_state)
     runs = read_runs(adata, models)
     if key in [run.name for run in runs]:
         raise error("key must differ from those of the runs", got=repr(key))

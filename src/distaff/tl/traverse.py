@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from distaff._checks import check_int, check_number, error
+from distaff._checks import check_int, check_number, check_seed, error
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.model._traversal import mean_effects
 from distaff.tl._names import model_names, stored_names
@@ -75,7 +76,7 @@ def traverse(
     Raises
     ------
     TypeError
-        If the model has no decoder that takes a latent.
+        If the model has no decoder that takes a latent, or ``percentiles`` are not two.
     ValueError
         If the percentiles do not rise, or the latent is not finite.
 
@@ -91,9 +92,10 @@ def traverse(
     (200, 4)
     """
     _check_model(model)
-    low, high = (check_number("percentiles", value, minimum=0, maximum=100) for value in percentiles)
-    if low >= high:
-        raise error("percentiles must rise", got=percentiles)
+    low, high = _bounds(percentiles)
+    check_seed(random_state)
+    if batch_size is not None:
+        check_int("batch_size", batch_size, minimum=1)
     adata = adata.copy() if copy else adata
     own = model._validate_anndata(adata)
     Z = np.asarray(model.get_latent_representation(own), dtype=np.float32)
@@ -112,6 +114,15 @@ def traverse(
     params = {"percentiles": [low, high], "n_cells": len(cells), "random_state": random_state}
     store(adata, key, Slots.traversed, {"range": ends, "params": params})
     return adata if copy else None
+
+
+def _bounds(percentiles: tuple[float, float]) -> tuple[float, float]:
+    if not isinstance(percentiles, Sequence) or isinstance(percentiles, str) or len(percentiles) != 2:
+        raise error("percentiles must be two numbers", got=repr(percentiles), kind=TypeError)
+    low, high = (check_number("percentiles", value, minimum=0, maximum=100) for value in percentiles)
+    if low >= high:
+        raise error("percentiles must rise", got=percentiles)
+    return low, high
 
 
 def _check_model(model: Any) -> None:

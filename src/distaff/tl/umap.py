@@ -8,7 +8,7 @@ import numpy as np
 import scanpy as sc
 from anndata import AnnData
 
-from distaff._checks import check_int, error
+from distaff._checks import check_int, check_seed, error
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.tl._representation import representation
 
@@ -68,7 +68,7 @@ def umap(
     (50, 2)
     """
     check_int("n_neighbors", n_neighbors, minimum=2)
-    check_int("random_state", random_state, minimum=0)
+    check_seed(random_state)
     table, _ = representation(adata, key=key, use_rep=use_rep)
     if adata.n_obs < MIN_CELLS:
         raise error(f"UMAP needs at least {MIN_CELLS} cells", got=adata.n_obs)
