@@ -11,6 +11,7 @@ from scipy import sparse
 
 from distaff._checks import error, listing
 from distaff._disk import DiskRows, is_on_disk
+from distaff._sparse import check_compressed
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -41,8 +42,8 @@ def check_counts(adata: AnnData, *, layer: str | None = None, allow_non_integer:
         If there is no such layer.
     ValueError
         If ``adata`` is a view, has fewer than two cells, no genes or duplicated gene names; if a value is
-        missing, infinite, negative or fractional, or a cell has no counts. The message names the first
-        cell and gene.
+        missing, infinite, negative or fractional, or a cell has no counts; the message names the first
+        cell and gene. If the parts of a sparse matrix do not fit together.
 
     Examples
     --------
@@ -117,6 +118,7 @@ def _row_blocks(matrix: Any, place: str) -> Iterator[tuple[int, Any]]:
     if is_on_disk(matrix):
         yield from DiskRows(matrix, place=place).blocks()
     elif sparse.issparse(matrix):
+        check_compressed(matrix, place)
         yield 0, matrix.tocsr()
     else:
         n_rows = max(1, CHUNK_VALUES // max(1, matrix.shape[1]))
@@ -134,7 +136,7 @@ class _Scan:
 
     def block(self, start: int, block: Any) -> None:
         values = block.data if sparse.issparse(block) else block
-        if not np.issubdtype(values.dtype, np.number) and values.dtype != bool:
+        if values.dtype.kind not in "biuf":
             raise error(f"{self.place} must hold numbers", got=f"dtype {values.dtype}")
         self.genes(block)
         if np.issubdtype(values.dtype, np.inexact):
