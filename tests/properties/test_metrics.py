@@ -96,7 +96,7 @@ def check_score(score: metrics.Score, n_dimensions: int) -> None:
 
 @pytest.mark.parametrize("name", SCORES)
 @given(problem=problems())
-@examples(12)
+@examples(8)
 def test_scores(name, problem) -> None:
     Z, Y = problem
     before, states = Y.copy(), generators()
@@ -231,7 +231,7 @@ def quietly(name: str, Z, Y):
 
 @pytest.mark.parametrize("name", sorted(set(SCORES) - set(FOLDS)))
 @given(data=st.data())
-@examples(3)
+@examples(2)
 def test_order_of_cells(name, data) -> None:
     Z, Y = data.draw(fair_problems(name))
     order = np.random.default_rng(data.draw(SEEDS)).permutation(len(Z))
@@ -240,7 +240,7 @@ def test_order_of_cells(name, data) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(SCORES) - set(DRAWN)))
 @given(data=st.data())
-@examples(3)
+@examples(2)
 def test_order_of_dimensions_and_factors(name, data) -> None:
     Z, Y = data.draw(fair_problems(name))
     table = pd.DataFrame(Z, columns=[f"Z{i}" for i in range(Z.shape[1])])
@@ -250,7 +250,7 @@ def test_order_of_dimensions_and_factors(name, data) -> None:
 
 @pytest.mark.parametrize("name", SCORES)
 @given(data=st.data())
-@examples(3)
+@examples(2)
 def test_missing_labels_equal_the_subset(name, data) -> None:
     Z, Y = data.draw(fair_problems(name))
     Y = Y.iloc[:, :1]

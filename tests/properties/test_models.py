@@ -92,7 +92,7 @@ def name(request) -> str:
 
 
 @given(data=st.data())
-@examples(4)
+@examples(3)
 def test_latents_do_not_depend_on_the_company(name, trained, data) -> None:
     """Nor on the format and type of the counts."""
     model = trained[name]
@@ -175,11 +175,12 @@ def test_setup(adata, data) -> None:
         done = outcome(lambda: setup(adata, **options) or True, setup, also=(TypeError,))
     if done:
         model = models.BetaVAE(adata, n_latent=2, n_hidden=4)
-        assert np.isfinite(model.get_latent_representation()).all()
+        trained = outcome(lambda: model.train(1, seed=0, **FAST) or True, models.BetaVAE.train)
+        assert trained is None or np.isfinite(model.get_latent_representation()).all()
 
 
 @given(data=st.data())
-@examples(3)
+@examples(2)
 def test_tools_with_a_model(name, trained, data) -> None:
     """What ``tl`` writes of a model into other cells, in any format."""
     model = trained[name]

@@ -46,7 +46,7 @@ class Case(NamedTuple):
     call: Callable[..., Any]
     writes: tuple[str, ...] = ()
     before: Callable[[Any], None] | None = None
-    n: int = 25
+    n: int = 16
 
 
 def scored(adata: Any) -> None:
@@ -70,23 +70,23 @@ CASES = {
     "cluster_agreement": Case(
         lambda adata, **o: tl.cluster_agreement(adata, "first", resolutions=[0.5], **o), (f"{OWN}",), n=6
     ),
-    "collect_scores": Case(lambda adata, copy=False: tl.collect_scores(adata), before=scored, n=8),
+    "collect_scores": Case(lambda adata, copy=False: tl.collect_scores(adata), before=scored, n=5),
     "consensus": Case(
         lambda adata, **o: tl.consensus(adata, ["distaff", "other"], threshold=0.1, **o),
         ("obsm/X_consensus", "varm/consensus_loadings", "uns/consensus"),
-        n=6,
+        n=4,
     ),
     "consensus by loadings": Case(
         lambda adata, **o: tl.consensus(adata, ["distaff", "other"], by="loadings", threshold=0.1, **o),
         ("obsm/X_consensus", "varm/consensus_loadings", "uns/consensus"),
-        n=6,
+        n=4,
     ),
     "disentanglement": Case(
         lambda adata, **o: tl.disentanglement(
             adata, ["first", "table"], metrics=SCORED, references="mig", n_random=1, **o
         ),
         (OWN,),
-        n=12,
+        n=7,
     ),
     "enrich": Case(lambda adata, **o: tl.enrich(adata, min_genes=1, **o), (OWN,)),
     "factors": Case(lambda adata, **o: tl.factors(adata, **o), (OWN,)),

@@ -214,6 +214,8 @@ def check_setup_columns(adata: AnnData, setup_args: dict[str, Any]) -> None:
 def _check_categorical(adata: AnnData, key: str | None, name: str) -> None:
     if key is None:
         return
+    if key == "":  # to scvi-tools the same as none
+        raise error(f"{name} must name a column", got="an empty name", fix="Rename the column.")
     missing = check_obs_column(adata, key, name=name).isna().to_numpy()
     if missing.any():
         raise error(
