@@ -1,8 +1,8 @@
 """How far a run can be repeated: the same seed again, and with other numbers of threads.
 
-``python benchmarks/reproducibility.py`` prints the table of docs/reproducibility.md. Each model is trained on
-the same simulated cells with the same seed. Two latents are compared by the largest difference of any value, in
-standard deviations of the widest dimension, and by the lowest correlation of an active dimension with itself.
+``python benchmarks/reproducibility.py`` prints the table of docs/reproducibility.md. Each model is trained
+on the same simulated cells with the same seed. Two latents are compared by the largest difference of any
+value, in standard deviations of the widest dimension, and by the lowest correlation of an active dimension.
 """
 
 from __future__ import annotations
