@@ -53,6 +53,8 @@ def check_counts(adata: AnnData, *, layer: str | None = None, allow_non_integer:
     """
     _check_shape(adata)
     matrix, place = _matrix(adata, layer), _place(layer)
+    if len(matrix.shape) != 2:  # newer anndata reads more from a file
+        raise error(f"{place} must have cells and genes as its two axes", got=f"shape {matrix.shape}")
     scan = _Scan(adata, place, any_real=allow_non_integer)
     for start, block in _row_blocks(matrix, place):
         scan.block(start, block)
