@@ -32,7 +32,7 @@ SMALL = {
     "ProgramVAE": {"n_latent": 4, "n_hidden": 16},
     "SparseVAE": {"n_latent": 4, "n_hidden": 16, "prior": "pseudo_input"},
 }
-# measured by benchmarks/reproducibility.py and told in docs/reproducibility.md; the bound is ten times as wide
+# after the few steps of these tests; docs/reproducibility.md tells how rounding grows in longer runs
 THREADS = dict.fromkeys(SMALL, 1e-2)
 CHAOTIC = {"Autoencoder"}  # rounding grows tenfold with each of the first steps
 
