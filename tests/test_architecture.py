@@ -47,7 +47,7 @@ FILES: dict[str, set[str] | None] = {
     "_checks": None,
     "_atomic": {"train", "model", "hub", "cli"},
     "_disk": {"train", "model", "pp"},
-    "_storage": {"_disk", "train", "pp"},
+    "_storage": {"_disk", "train", "pp", "cli"},
     "_runs": {"tl", "pl"},
     "_compat": {"module", "train", "model", "hub", "tl"},
 }

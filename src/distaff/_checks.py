@@ -32,8 +32,8 @@ __all__ = [
     "modelled_genes",
 ]
 
+MAX_SEED = 2**32 - 1  # of numpy's older generators, which scikit-learn has
 MAX_LISTED = 8  # names in a message before it says "and N more"
-MAX_SEED = 2**32 - 1  # numpy's
 
 
 def error(rule: str, *, got: object, fix: str = "", kind: type[Exception] = ValueError) -> Exception:
@@ -106,7 +106,7 @@ def check_number(
     """
     if not isinstance(value, Real) or isinstance(value, bool):
         raise error(f"{name} must be a number", got=repr(value), kind=TypeError)
-    value = float(value)
+    value = _as_float(value)
     rules = [
         ("be finite", math.isfinite(value)),
         (f"be >= {minimum}", minimum is None or value >= minimum),
@@ -118,6 +118,13 @@ def check_number(
         if not holds:
             raise error(f"{name} must {rule}", got=value)
     return value
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond all floats
+        return math.inf if value > 0 else -math.inf
 
 
 def check_obs_column(adata: AnnData, column: Hashable, *, name: str) -> pd.Series:

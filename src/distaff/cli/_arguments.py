@@ -36,7 +36,10 @@ def common(*, output: str | None) -> argparse.ArgumentParser:
 
 def folder(text: str) -> Path:
     """Absolute path of a folder."""
-    return Path(text).expanduser().resolve()
+    try:
+        return Path(text).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as problem:  # a loop of links, a user that there is none of
+        raise argparse.ArgumentTypeError(f"must be a path, got {text!r} ({problem})") from None
 
 
 def names(text: str) -> list[str]:

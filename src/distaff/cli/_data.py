@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from anndata import AnnData
 
 import distaff as ds
 from distaff._checks import error
+from distaff._storage import check_structure
 from distaff.cli._quiet import log
 
 __all__ = ["check_columns", "choose_genes", "read"]
@@ -39,8 +40,20 @@ def read(path: Path) -> AnnData:
         raise error(
             "DATA must be an .h5ad file", got=f"{str(path)!r}, which cannot be read as one ({problem})"
         ) from problem
+    for place, matrix in _matrices(adata):
+        check_structure(matrix, place)
     log(f"read {adata.n_obs:,} cells x {adata.n_vars:,} genes")
     return adata
+
+
+def _matrices(adata: AnnData) -> Iterator[tuple[str, Any]]:
+    """All matrices of a file, and what messages call them: those not used are copied and written too."""
+    yield "adata.X", adata.X
+    if adata.raw is not None:
+        yield "adata.raw.X", adata.raw.X
+    for slot in ("layers", "obsm", "varm", "obsp", "varp"):
+        for name, matrix in getattr(adata, slot).items():
+            yield f"adata.{slot}[{name!r}]", matrix
 
 
 def check_columns(

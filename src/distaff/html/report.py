@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from distaff._checks import check_adata, check_int, error
+from distaff._checks import check_adata, check_int, check_seed, error
 from distaff._keys import DEFAULT_KEY
 from distaff.html._page import page, page_data
 
@@ -84,7 +84,7 @@ def report(
     check_adata(adata)
     target = _target(path)
     check_int("n_cells", n_cells, minimum=1)
-    check_int("random_state", random_state, minimum=0)
+    check_seed("random_state", random_state)
     data = page_data(adata, key=key, groupby=groupby, basis=basis, n_cells=n_cells, random_state=random_state)
     _write(target, page(data))
 

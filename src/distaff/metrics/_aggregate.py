@@ -18,13 +18,20 @@ __all__ = ["aggregate", "read_table"]
 
 def read_table(matrix: Any) -> tuple[Score, NDArray[np.float64], NDArray[np.bool_]]:
     """Return ``matrix`` as a result, its values (dimensions, factors), and which factors are defined."""
-    if not isinstance(matrix, Score) and np.ndim(matrix) != 2:
-        raise error("matrix must be a table (dimensions, factors)", got=f"{np.ndim(matrix)} dimensions")
-    base = matrix if isinstance(matrix, Score) else _bare(pd.DataFrame(matrix))
+    base = matrix if isinstance(matrix, Score) else _bare(_table(matrix))
     values = base.matrix.to_numpy(dtype=np.float64)
     if 0 in values.shape:
         raise error("matrix must have at least one dimension and one factor", got=f"shape {values.shape}")
     return base, values, np.isfinite(values).all(axis=0)
+
+
+def _table(matrix: Any) -> pd.DataFrame:
+    """Return a bare matrix as a table; sparse ones and complex numbers are none."""
+    values = np.asarray(matrix)
+    if values.ndim != 2 or values.dtype.kind not in "biuf":
+        got = f"shape {values.shape}, dtype {values.dtype}"
+        raise error("matrix must be a dense table of real numbers (dimensions, factors)", got=got)
+    return matrix if isinstance(matrix, pd.DataFrame) else pd.DataFrame(values)
 
 
 def aggregate(

@@ -109,6 +109,10 @@ def _as_table(Y: Any) -> pd.DataFrame:
 def _declared_kinds(kinds: Kinds, names: list[str]) -> dict[str, str]:
     if kinds is None:
         return {}
+    if not isinstance(kinds, str | Mapping):
+        raise error(
+            "kinds must be a kind, or a mapping from factors to kinds", got=repr(kinds), kind=TypeError
+        )
     declared = (
         dict.fromkeys(names, kinds) if isinstance(kinds, str) else {str(k): v for k, v in kinds.items()}
     )

@@ -22,10 +22,20 @@ def _distances(Z: NDArray[np.float64]) -> NDArray[np.int64]:
 def canonical_rows(Z: NDArray[np.float64]) -> NDArray[np.int64]:
     """Order of the cells (rows) by how far out they lie, the same however cells and dimensions are permuted.
 
-    Cells that lie equally far out keep their order.
+    Of cells that lie equally far out, such as the two ends of a single dimension, the one on the side of the
+    short tails comes first. Cells that are alike in this too keep their order.
     """
     distance = _distances(Z)
-    return np.lexsort((distance.sum(axis=1), np.einsum("nd,nd->n", distance, distance)))
+    side = np.zeros(len(Z), dtype=np.int64)
+    for d, column in enumerate(Z.T):
+        side += _long_tail(column) * np.sign(column - np.median(column)).astype(np.int64) * distance[:, d]
+    return np.lexsort((side, distance.sum(axis=1), np.einsum("nd,nd->n", distance, distance)))
+
+
+def _long_tail(column: NDArray[np.float64]) -> int:
+    """1 where the upper tail of a dimension is the longer one, -1 where the lower one is, 0 for neither."""
+    middle = np.median(column)
+    return int(np.sign((column.max() - middle) - (middle - column.min())))
 
 
 def canonical_columns(Z: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from distaff._checks import check_int, check_n_jobs, error
+from distaff._checks import check_int, check_n_jobs, check_seed, error
 from distaff.metrics._contract import parse
 from distaff.metrics._factors import Kinds
 from distaff.metrics._samples import Cells, Sample
@@ -153,7 +153,7 @@ def assess(
     counts = {"n_random": n_random, "n_permutations": n_permutations, "n_bootstrap": n_bootstrap}
     for option, count in counts.items():
         check_int(option, count, minimum=0)
-    check_int("random_state", random_state, minimum=0)
+    check_seed("random_state", random_state)
     check_n_jobs(n_jobs)
     problem = parse(Z, Y, kinds, one_vs_rest=False)
     if n_bootstrap and len(problem.Z) < MIN_CELLS:

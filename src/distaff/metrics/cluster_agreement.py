@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, triu
 from sklearn.metrics import adjusted_rand_score, homogeneity_completeness_v_measure
 
-from distaff._checks import check_int, check_number, error
+from distaff._checks import check_int, check_number, check_seed, error
 from distaff.metrics._contract import constant_columns, parse, warn
 from distaff.metrics._graph import fuzzy_graph
 
@@ -118,7 +118,7 @@ def cluster_agreement(
     """
     steps = _check_resolutions(RESOLUTIONS if resolutions is None else resolutions)
     check_int("n_neighbors", n_neighbors, minimum=2)
-    check_int("random_state", random_state, minimum=0)
+    check_seed("random_state", random_state)
     problem = parse(Z, labels, "categorical", one_vs_rest=False)
     if len(problem.factors) != 1:
         raise error("labels must be one column", got=f"{len(problem.factors)} columns")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import entr
 from scipy.stats import rankdata
 
-from distaff._checks import check_choice, check_int, check_n_jobs
+from distaff._checks import check_choice, check_n_jobs, check_seed
 from distaff.metrics._contract import Block, Problem, parse
 from distaff.metrics._dimension_score import summarise_dimensions, weighted_mean
 from distaff.metrics._factors import Kinds
@@ -94,7 +94,7 @@ def dci(
     True
     """
     check_choice("learner", learner, LEARNERS)
-    check_int("random_state", random_state, minimum=0)
+    check_seed("random_state", random_state)
     check_n_jobs(n_jobs)
     problem = parse(Z, Y, kinds, one_vs_rest=False)
     n_factors = len(problem.factors)

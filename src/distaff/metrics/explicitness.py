@@ -9,7 +9,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from distaff._checks import check_int, check_n_jobs, check_number
+from distaff._checks import check_int, check_n_jobs, check_number, check_seed
 from distaff.metrics._contract import constant_columns, parse, summarise
 from distaff.metrics._factors import Kinds
 from distaff.metrics._information import levels
@@ -93,7 +93,7 @@ def explicitness(
     check_int("cv", cv, minimum=2)
     check_int("n_bins", n_bins, minimum=2)
     check_number("clip", clip, minimum=0, below=0.5)
-    check_int("random_state", random_state, minimum=0)
+    check_seed("random_state", random_state)
     check_n_jobs(n_jobs)
     problem = parse(Z, Y, kinds, one_vs_rest=False)
     n_factors = len(problem.factors)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distaff._checks import check_choice, check_int, check_number
+from distaff._checks import check_choice, check_int, check_number, check_seed
 from distaff.metrics._contract import constant_columns, parse, summarise
 from distaff.metrics._factors import Kinds
 from distaff.metrics._information import levels
@@ -106,7 +106,7 @@ def factor_vae_score(
     check_number("threshold", threshold, minimum=0)
     check_int("n_bins", n_bins, minimum=2)
     check_number("clip", clip, minimum=0, below=0.5)
-    check_int("random_state", random_state, minimum=0)
+    check_seed("random_state", random_state)
     problem = parse(Z, Y, kinds, one_vs_rest=False)
     n_dims, n_factors = problem.Z.shape[1], len(problem.factors)
     n_shares = max(sum(not factor.constant for factor in problem.factors), 1)

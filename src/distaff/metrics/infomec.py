@@ -10,7 +10,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.feature_selection import mutual_info_classif
 
-from distaff._checks import check_choice, check_int, check_n_jobs, check_number
+from distaff._checks import check_choice, check_int, check_n_jobs, check_number, check_seed
 from distaff.metrics._contract import Block, Problem, constant_columns, parse
 from distaff.metrics._dimension_score import summarise_dimensions
 from distaff.metrics._factors import Kinds
@@ -113,7 +113,7 @@ def infomec(
     check_int("n_neighbors", n_neighbors, minimum=1)
     check_number("threshold", threshold, minimum=0, below=1)
     check_number("clip", clip, minimum=0, below=0.5)
-    check_int("random_state", random_state, minimum=0)
+    check_seed("random_state", random_state)
     check_n_jobs(n_jobs)
     if cv is not None:
         check_int("cv", cv, minimum=2)

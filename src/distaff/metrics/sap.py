@@ -9,7 +9,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.svm import LinearSVC
 
-from distaff._checks import check_choice, check_int, check_n_jobs
+from distaff._checks import check_choice, check_int, check_n_jobs, check_seed
 from distaff.metrics._contract import Block, Problem, parse, summarise
 from distaff.metrics._factors import Kinds
 from distaff.metrics._information import bin_columns, joint_counts
@@ -101,7 +101,7 @@ def sap(
     check_choice("accuracy", accuracy, ACCURACIES)
     check_choice("correlation", correlation, CORRELATIONS)
     check_int("n_bins", n_bins, minimum=2)
-    check_int("random_state", random_state, minimum=0)
+    check_seed("random_state", random_state)
     check_n_jobs(n_jobs)
     problem = parse(Z, Y, kinds, one_vs_rest=False)
     balanced = accuracy == "balanced"

@@ -9,7 +9,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
-from distaff._checks import check_int, check_n_jobs, error, listing
+from distaff._checks import check_int, check_n_jobs, check_seed, error, listing
 from distaff.metrics._contract import parse, summarise
 from distaff.metrics._factors import Kinds
 from distaff.metrics._logistic import fit_logistic
@@ -79,7 +79,7 @@ def single_dimension_accuracy(
     """
     if cv is not None:
         check_int("cv", cv, minimum=2)
-    check_int("random_state", random_state, minimum=0)
+    check_seed("random_state", random_state)
     check_n_jobs(n_jobs)
     problem = parse(Z, Y, kinds, one_vs_rest=True)
     continuous = [factor.name for factor in problem.factors if factor.kind == "continuous"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -81,7 +82,8 @@ class SetupMixin:
         """Tell the model where counts and covariates are, after a full check of all of them.
 
         Writes the bookkeeping of scvi-tools (``obs["_scvi_batch"]``, ``obs["_scvi_labels"]``,
-        ``uns["_scvi_uuid"]`` and the like) and nothing else.
+        ``uns["_scvi_uuid"]`` and the like) and nothing else, but for counts that are a sparse array: they
+        become a CSR matrix, the only form of them that scvi-tools' loader knows.
 
         Parameters
         ----------
@@ -238,11 +240,10 @@ def check_setup_columns(adata: AnnData, setup_args: dict[str, Any]) -> None:
     """
     for name in ("categorical_covariate_keys", "continuous_covariate_keys"):
         keys = setup_args[name]
-        if isinstance(keys, str):
-            raise error(
-                f"{name} must be a list of columns", got=repr(keys), fix=f"Write [{keys!r}].", kind=TypeError
-            )
-        repeated = sorted({str(key) for key in keys or () if list(keys).count(key) > 1})
+        if isinstance(keys, str) or not isinstance(keys, Sequence | None):
+            fix = f"Write [{keys!r}]." if isinstance(keys, str) else ""
+            raise error(f"{name} must be a list of columns", got=repr(keys), fix=fix, kind=TypeError)
+        repeated = sorted({str(key) for key, n in Counter(keys or ()).items() if n > 1})
         if repeated:
             raise error(f"{name} must name each column once", got=f"{listing(repeated)} more than once")
     for name in ("batch_key", "labels_key"):
@@ -296,6 +297,8 @@ def _check_size_factor(adata: AnnData, key: str) -> None:
 def _check_categorical(adata: AnnData, key: str | None, name: str) -> None:
     if key is None:
         return
+    if key == "":  # to scvi-tools the same as none
+        raise error(f"{name} must name a column", got="an empty name", fix="Rename the column.")
     column = check_obs_column(adata, key, name=name)
     if key.startswith(SCVI_SLOTS):
         got, fix = repr(key), "setup_anndata writes that column itself: give yours another name."

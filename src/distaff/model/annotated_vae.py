@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from distaff._checks import check_choice
+from distaff._checks import check_choice, check_int
 from distaff.model._annotation import Annotation
 from distaff.model._base import FactorModel
 from distaff.model._build import COUNT_LIKELIHOODS, ModelConfig, layer_widths
@@ -145,7 +145,8 @@ class AnnotatedVAE(LambdaGroupMixin, NewTermsMixin, FactorModel):
         annotation = Annotation.of(adata, registry, set_key)
         added = TermBlock.stored(registry)
         n_added = tuple(block.n_factors for block in added)
-        n_known = len(annotation.names) + n_sparse + n_dense
+        n_free = check_int("n_sparse", n_sparse, minimum=0) + check_int("n_dense", n_dense, minimum=0)
+        n_known = len(annotation.names) + n_free
         decoder = DecoderConfig(
             "annotated",
             mask=mask,

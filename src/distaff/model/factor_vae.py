@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from anndata import AnnData
 
-from distaff._checks import check_choice
+from distaff._checks import check_choice, check_int
 from distaff.model._annotation import Annotation
 from distaff.model._base import FactorModel
 from distaff.model._build import ModelConfig, layer_widths
@@ -178,7 +178,8 @@ class FactorVAE(FactorModel):
         widths = layer_widths(n_hidden, n_layers)
         annotation = Annotation.of(adata, registry, set_key) if decoder == "annotated" else None
         if annotation is not None:
-            n_latent = len(annotation.names) + n_sparse + n_dense
+            n_free = check_int("n_sparse", n_sparse, minimum=0) + check_int("n_dense", n_dense, minimum=0)
+            n_latent = len(annotation.names) + n_free
         latent_config = LatentConfig(
             prior, n_latent, gate, alpha, target_active, slab_prior, relaxation, slab_warmup
         )

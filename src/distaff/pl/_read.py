@@ -146,6 +146,8 @@ def read_scores(adata: AnnData, key: str, metric: str | None) -> Scored:
 def embedding(adata: AnnData, key: str, basis: str | None) -> tuple[NDArray[np.float64], str]:
     """(cells, 2 or 3) coordinates and their name; see :func:`distaff.pl.latent` for ``basis``."""
     check_adata(adata)
+    if basis is not None and not isinstance(basis, str):
+        raise error("basis must be a name", got=repr(basis), kind=TypeError)
     own = Slots(key)
     names = [own.umap] if basis is None else [basis, f"X_{basis}", f"X_{key}_{basis}"]
     found = [name for name in names if name in adata.obsm]

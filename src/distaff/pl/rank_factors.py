@@ -157,6 +157,8 @@ def _turned(adata: AnnData, key: str, entry: Any) -> pd.DataFrame:
 
 
 def _choose(table: pd.DataFrame, groups: str | Sequence[str] | None) -> list[str]:
+    if not isinstance(groups, str | Sequence | None):
+        raise error("groups must be a name or a list of names", got=repr(groups), kind=TypeError)
     known = list(table["group"].unique())
     names = known if groups is None else [groups] if isinstance(groups, str) else [str(g) for g in groups]
     unknown = [name for name in names if name not in known]

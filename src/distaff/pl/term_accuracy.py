@@ -125,6 +125,8 @@ def _names(keys: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
     """Name to show of each key."""
     if isinstance(keys, str):
         keys = [keys]
+    if not isinstance(keys, Mapping | Sequence):
+        raise error("keys must be a list of keys, or map them to names", got=repr(keys), kind=TypeError)
     names = dict(keys) if isinstance(keys, Mapping) else {key: key for key in keys}
     if not 1 <= len(names) <= len(MARKERS):
         raise error(f"keys must name one to {len(MARKERS)} models", got=len(names))

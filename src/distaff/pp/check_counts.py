@@ -44,8 +44,8 @@ def check_counts(adata: AnnData, *, layer: str | None = None, allow_non_integer:
         If there is no such layer.
     ValueError
         If ``adata`` is a view, has fewer than two cells, no genes or duplicated gene names; if a value is
-        missing, infinite, negative or fractional, or a cell has no counts. The message names the first
-        cell and gene.
+        missing, infinite, negative or fractional, or a cell has no counts; the message names the first
+        cell and gene. If the parts of a sparse matrix do not fit together.
 
     Examples
     --------
@@ -70,6 +70,8 @@ def check_values(adata: AnnData, *, layer: str | None, allow_non_integer: bool) 
         raise error("adata must have at least 1 gene", got=0)
     check_unique(adata.var_names, "adata.var_names", fix="Use adata.var_names_make_unique().")
     matrix, place = _matrix(adata, layer), _place(layer)
+    if len(matrix.shape) != 2:  # newer anndata reads more from a file
+        raise error(f"{place} must have cells and genes as its two axes", got=f"shape {matrix.shape}")
     scan = _Scan(adata, place, any_real=allow_non_integer)
     for start, block in _row_blocks(matrix, place):
         scan.block(start, block)

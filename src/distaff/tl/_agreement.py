@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from distaff._checks import error, listing
+from distaff.metrics._contract import constant_columns
 from distaff.tl._matching import chance_levels, common_signs, correlations, groups, match, stability
 from distaff.tl._members import Run
 
@@ -125,7 +126,15 @@ def _profiles(runs: list[Run], by: str) -> list[Floats]:
             got=f"none for {listing(lacking)}",
             fix='Use by="scores".',
         )
-    return [run.L for run in runs if run.L is not None]
+    loadings = [run.L for run in runs if run.L is not None]
+    shared = np.all([np.isfinite(L).all(axis=1) for L in loadings], axis=0)
+    if not shared.any() or any(constant_columns(L[shared]).any() for L in loadings):
+        raise error(
+            "Loadings to match by must vary over the genes that all runs have modelled",
+            got=f"{shared.sum()} such genes, over which a factor does not vary",
+            fix='Use by="scores".',
+        )
+    return [L[shared] for L in loadings]
 
 
 def _ordered(found: list[Ints], similarity: Floats, names: list[str]) -> list[Ints]:
@@ -145,8 +154,14 @@ def _side(runs: list[Run], run: Ints, group: Ints, signs: Ints) -> int:
         k = i - first[run[i]]
         z = own.Z[:, k]
         values = own.L[:, k] * z.std() if with_loadings and own.L is not None else z / z.std()
-        total = total + signs[i] * (values - values.mean())
+        total = total + signs[i] * _centred(values)
     return -1 if (total**3).sum() < 0 else 1
+
+
+def _centred(values: Floats) -> Floats:
+    """Less their mean; genes that were not modelled (NaN) count as none."""
+    known = np.isfinite(values)
+    return np.where(known, values - values[known].mean(), 0.0) if known.any() else np.zeros_like(values)
 
 
 def _names(runs: list[Run], run: Ints, shared: list[Ints]) -> list[str]:

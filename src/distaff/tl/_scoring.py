@@ -113,6 +113,8 @@ def choose(option: str, wanted: str | Sequence[str], groups: Mapping[str, list[s
     """Names of metrics, from a name, the name of a group, or a list of names."""
     if isinstance(wanted, str) and wanted in groups:
         return groups[wanted]
+    if not isinstance(wanted, str | Sequence):
+        raise error(f"{option} must be a name or a list of names", got=repr(wanted), kind=TypeError)
     names = [wanted] if isinstance(wanted, str) else list(dict.fromkeys(wanted))
     for name in names:
         if name not in METRICS:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 
-from distaff._checks import check_adata, check_choice, check_number, error
+from distaff._checks import check_adata, check_choice, check_number, check_seed, error
 from distaff._keys import Slots
-from distaff.tl._agreement import agree
+from distaff.tl._agreement import Agreement, agree
 from distaff.tl._members import read_runs
 from distaff.tl._stale import drop_of_latent
 from distaff.tl.factors import factors as describe
-
-if TYPE_CHECKING:
-    from anndata import AnnData
 
 __all__ = ["consensus"]
 
@@ -122,33 +120,45 @@ def consensus(
     check_adata(adata)
     check_choice("by", by, ("scores", "loadings"))
     check_number("threshold", threshold, above=0, below=1)
+    check_seed("random_state", random_state)
     runs = read_runs(adata, models)
     if key in [run.name for run in runs]:
         raise error("key must differ from those of the runs", got=repr(key))
     found = agree(runs, by=by, threshold=threshold, random_state=random_state)
-    kinds = [found.kind(name) for name in found.names]
-    latent = found.mean_scores()
-    loadings = found.mean_loadings()
-    adata = adata.copy() if copy else adata
     slots = Slots(key)
+    params = {
+        "model": "consensus",
+        "models": [run.name for run in runs],
+        "by": by,
+        "threshold": threshold,
+        "random_state": random_state,
+        "distaff_version": version("distaff"),
+    }
+    result = _described(adata, found, slots, params)
+    adata = adata.copy() if copy else adata
     drop_of_latent(adata, slots)
     adata.varm.pop(slots.loadings, None)
-    adata.obsm[slots.latent] = latent.astype(np.float32)
+    adata.obsm[slots.latent] = result.obsm[slots.latent]
+    if slots.loadings in result.varm:
+        adata.varm[slots.loadings] = result.varm[slots.loadings]
+    adata.uns[slots.uns] = result.uns[slots.uns]
+    return adata if copy else None
+
+
+def _described(adata: AnnData, found: Agreement, slots: Slots, params: dict[str, Any]) -> AnnData:
+    """Slots to write, in an AnnData of their own: an error leaves the user's as it was."""
+    result = AnnData(obs=pd.DataFrame(index=adata.obs_names), var=pd.DataFrame(index=adata.var_names))
+    result.obsm[slots.latent] = found.mean_scores().astype(np.float32)
+    loadings = found.mean_loadings()
     if loadings is not None:
-        adata.varm[slots.loadings] = pd.DataFrame(loadings, index=adata.var_names, columns=found.names)
-    adata.uns[slots.uns] = {
-        Slots.params: {
-            "model": "consensus",
-            "models": [run.name for run in runs],
-            "by": by,
-            "threshold": threshold,
-            "random_state": random_state,
-            "distaff_version": version("distaff"),
-        },
+        result.varm[slots.loadings] = pd.DataFrame(loadings, index=adata.var_names, columns=found.names)
+    kinds = [found.kind(name) for name in found.names]
+    result.uns[slots.uns] = {
+        Slots.params: params,
         Slots.factors: pd.DataFrame({"kind": kinds, "active": True, "kl": np.nan}, index=found.names),
         Slots.consensus: found.table,
         Slots.consensus_members: found.members,
         Slots.consensus_correlation: found.correlation.astype(np.float32),
     }
-    describe(adata, key=key)
-    return adata if copy else None
+    describe(result, key=slots.key)
+    return result

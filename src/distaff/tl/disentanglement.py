@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from distaff._checks import check_flag, check_int, check_n_jobs, error
+from distaff._checks import check_flag, check_int, check_n_jobs, check_seed, error
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.metrics import Assessment
 from distaff.metrics._contract import warn
@@ -159,7 +159,7 @@ def disentanglement(
         referenced=[] if references is None else choose("references", references, groups),
         draws={option: check_int(option, n, minimum=0) for option, n in draws.items()},
         n_jobs=check_n_jobs(n_jobs),
-        random_state=check_int("random_state", random_state, minimum=0),
+        random_state=check_seed("random_state", random_state),
         progress=progress,
     )
     Z, rep = representation(adata, key=key, use_rep=use_rep)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from distaff._checks import check_adata, check_choice, check_int, check_number, error, listing
+from distaff._checks import check_adata, check_choice, check_number, check_seed, error, listing
 from distaff._keys import GEP_SCORE
 from distaff.pp._gene_set_columns import column_names
 from distaff.pp._gene_set_sources import read_gene_sets
@@ -120,7 +120,7 @@ def gep_score(
     check_adata(adata)
     check_choice("variant", variant, VARIANTS)
     top = check_number("top", top, above=0.0, maximum=1.0)
-    seed = check_int("random_state", random_state, minimum=0)
+    seed = check_seed("random_state", random_state)
     if adata.is_view and not copy:
         raise error(
             "adata must not be a view", got="a view of another AnnData", fix="Use adata.copy(), or copy=True."

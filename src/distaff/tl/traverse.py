@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,7 +76,7 @@ def traverse(
     Raises
     ------
     TypeError
-        If the model has no decoder that takes a latent.
+        If the model has no decoder that takes a latent, or ``percentiles`` are not two.
     ValueError
         If the percentiles do not rise, or the latent is not finite.
 
@@ -92,12 +93,10 @@ def traverse(
     """
     check_adata(adata)
     _check_model(model)
+    low, high = _bounds(percentiles)
     check_seed("random_state", random_state)
     if batch_size is not None:
         check_int("batch_size", batch_size, minimum=1)
-    low, high = (check_number("percentiles", value, minimum=0, maximum=100) for value in percentiles)
-    if low >= high:
-        raise error("percentiles must rise", got=percentiles)
     adata = adata.copy() if copy else adata
     own = model._validate_anndata(adata)
     Z = np.asarray(model.get_latent_representation(own), dtype=np.float32)
@@ -116,6 +115,15 @@ def traverse(
     params = {"percentiles": [low, high], "n_cells": len(cells), "random_state": random_state}
     store(adata, key, Slots.traversed, {"range": ends, "params": params})
     return adata if copy else None
+
+
+def _bounds(percentiles: tuple[float, float]) -> tuple[float, float]:
+    if not isinstance(percentiles, Sequence) or isinstance(percentiles, str) or len(percentiles) != 2:
+        raise error("percentiles must be two numbers", got=repr(percentiles), kind=TypeError)
+    low, high = (check_number("percentiles", value, minimum=0, maximum=100) for value in percentiles)
+    if low >= high:
+        raise error("percentiles must rise", got=percentiles)
+    return low, high
 
 
 def _check_model(model: Any) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.manifold import TSNE
 
-from distaff._checks import check_int, check_number, error
+from distaff._checks import check_int, check_number, check_seed, error
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.tl._representation import representation
 
@@ -87,7 +87,7 @@ def tsne(
     if n_components not in N_COMPONENTS:
         raise error("n_components must be 2 or 3", got=n_components)
     perplexity = check_number("perplexity", perplexity, minimum=1)
-    check_int("random_state", random_state, minimum=0)
+    check_seed("random_state", random_state)
     table, rep = representation(adata, key=key, use_rep=use_rep)
     Z = table.to_numpy()
     _check(Z, rep, n_components)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import scanpy as sc
 from anndata import AnnData
 
@@ -12,11 +13,11 @@ from distaff._keys import DEFAULT_KEY, Slots
 from distaff.tl._representation import representation
 
 if TYPE_CHECKING:
-    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["umap"]
 
-FEWEST_CELLS = 4  # the initial layout needs more cells than coordinates
+MIN_CELLS = 5
 
 
 def umap(
@@ -54,7 +55,7 @@ def umap(
     KeyError
         If the representation is missing.
     ValueError
-        If it is not finite, or of fewer than four cells.
+        If the representation is not finite, or there are fewer than five cells.
 
     Examples
     --------
@@ -68,15 +69,16 @@ def umap(
     """
     check_int("n_neighbors", n_neighbors, minimum=2)
     check_seed("random_state", random_state)
-    _, rep = representation(adata, key=key, use_rep=use_rep)
-    if adata.n_obs < FEWEST_CELLS:
-        raise error(f"adata must have at least {FEWEST_CELLS} cells", got=adata.n_obs)
+    table, _ = representation(adata, key=key, use_rep=use_rep)
+    if adata.n_obs < MIN_CELLS:
+        raise error(f"UMAP needs at least {MIN_CELLS} cells", got=adata.n_obs)
+    Z = table.to_numpy(dtype=np.float32)
     adata = adata.copy() if copy else adata
-    adata.obsm[Slots(key).umap] = _embed(adata.obsm[rep], min(n_neighbors, adata.n_obs - 1), random_state)
+    adata.obsm[Slots(key).umap] = _embed(Z, min(n_neighbors, adata.n_obs - 1), random_state)
     return adata if copy else None
 
 
-def _embed(Z: np.ndarray, n_neighbors: int, random_state: int) -> np.ndarray:
+def _embed(Z: NDArray[np.float32], n_neighbors: int, random_state: int) -> NDArray[np.float32]:
     """Embed in an AnnData of its own: the user's graphs and embeddings stay as they are."""
     scratch = AnnData(obsm={"Z": Z})
     sc.pp.neighbors(scratch, use_rep="Z", n_neighbors=n_neighbors, random_state=random_state)
