@@ -1,7 +1,7 @@
-"""The folder that a run is kept in while it is trained: a kill leaves the last state that was written, whole.
+"""The folder that a run is kept in: a kill leaves the last state that was written, whole.
 
-``run.json`` is what counts. It knows its tensors by their checksum, the first digits of which are in the name of
-their file; replacing it is one step of the disk.
+``run.json`` is what counts. It knows its tensors by their checksum, the first digits of which are in the
+name of their file; replacing it is one step of the disk.
 """
 
 from __future__ import annotations

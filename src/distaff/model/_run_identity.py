@@ -40,11 +40,11 @@ def run_identity(
     trainer_arguments
         Those that are handed on to the trainer; callbacks and the like are compared by their class.
     """
-    further = {name: _plain(v) for name, v in trainer_arguments.items() if name not in SHOWN and v is not None}
+    given = {name: v for name, v in trainer_arguments.items() if name not in SHOWN and v is not None}
     return {
         "model": {"class": type(model).__name__, **_packed(model.init_params_["non_kwargs"])},
         "data": _data(model, split),
-        "arguments": {**_packed(arguments), **dict(sorted(further.items()))},
+        "arguments": {**_packed(arguments), **{name: _plain(v) for name, v in given.items()}},
         "start": _start(model),
     }
 

@@ -2,11 +2,12 @@
 
 from distaff.train.cells import CellLoader, on_device
 from distaff.train.data import CellData, dense_data
+from distaff.train.divergence import DivergenceError, Place
 from distaff.train.epochs import MOST_EPOCHS, number_of_epochs
 from distaff.train.foreign import CheckedLoader, ForeignData
 from distaff.train.keeper import RunKeeper
 from distaff.train.phases import LearningRatePhases
-from distaff.train.plan import DivergenceError, FactorTrainingPlan
+from distaff.train.plan import FactorTrainingPlan
 from distaff.train.processes import check_processes, data_parallel, number_of_processes
 from distaff.train.random import draw_seed, isolated_rng, seeded
 from distaff.train.runner import FactorTrainRunner, curves_of
@@ -24,6 +25,7 @@ __all__ = [
     "FactorTrainingPlan",
     "ForeignData",
     "LearningRatePhases",
+    "Place",
     "RowSource",
     "RunKeeper",
     "SVIPlan",

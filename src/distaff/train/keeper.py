@@ -45,12 +45,12 @@ class RunKeeper(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the random states of an epoch to go on from; write any other down if it is due."""
-        del pl_module
         if self.known is not None:
             set_random_state(self.known["random"])
             self.known = None
         elif time.monotonic() >= self.next:
             start = time.monotonic()
+            pl_module.guard.check_weights()  # type: ignore[union-attr]
             self._write(trainer, finished=False)
             end = time.monotonic()
             self.next = end + (end - start) / SHARE_OF_TIME
