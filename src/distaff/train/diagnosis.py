@@ -106,12 +106,12 @@ def _first_part(plan: Any, minibatch: dict[str, Tensor]) -> tuple[str | None, li
     try:
         loss = plan.loss_of(minibatch)
     except torch.linalg.LinAlgError:
-        return (seen or [None])[0], []
+        return next(iter(seen), None), []
     finally:
         for hook in hooks:
             hook.remove()
     if seen or not bool(loss.isfinite()):
-        return (seen or [None])[0], []
+        return next(iter(seen), None), []
     module.zero_grad()
     loss.backward()
     weights = [(name, weight.grad) for name, weight in module.named_parameters() if weight.grad is not None]

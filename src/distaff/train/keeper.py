@@ -43,14 +43,14 @@ class RunKeeper(Callback):
         set_run_state(trainer, self.known["trainer"])
         trainer.should_stop = self.known["finished"]
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Set the random states of an epoch to go on from; write any other down if it is due."""
         if self.known is not None:
             set_random_state(self.known["random"])
             self.known = None
         elif time.monotonic() >= self.next:
             start = time.monotonic()
-            pl_module.guard.check_weights()  # type: ignore[union-attr]
+            pl_module.guard.check_weights()
             self._write(trainer, finished=False)
             end = time.monotonic()
             self.next = end + (end - start) / SHARE_OF_TIME

@@ -130,8 +130,8 @@ class FactorTrainingPlan(TrainingPlan):
         finally:
             if by_hand is not None:
                 by_hand.store()
-        if loss is not None and self.device.type == "cpu" and not math.isfinite(loss):
-            raise self.guard.found(f"The loss is {float(loss)}")
+        if loss is not None and self.device.type == "cpu" and not math.isfinite(value := loss.item()):
+            raise self.guard.found(f"The loss is {value}")
         return loss
 
     def _take_step(

@@ -14,7 +14,8 @@ __all__ = ["random_state", "set_random_state"]
 def random_state() -> dict[str, Any]:
     """States of the global generators of Python, numpy and torch, those of GPUs in use included."""
     version, words, gauss = random.getstate()
-    _, keys, *position = np.random.get_state()  # noqa: NPY002 - to restore it
+    known: Any = np.random.get_state()  # noqa: NPY002 - to restore it
+    _, keys, *position = known
     state: dict[str, Any] = {
         "python": [version, np.array(words), gauss],
         "numpy": [keys.astype(np.int64), *position],

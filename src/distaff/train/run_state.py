@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loops import _Loop
 from scvi.train import LoudEarlyStopping
@@ -16,7 +15,7 @@ from distaff.train.optimiser_state import optimiser_state, set_optimiser_state
 __all__ = ["run_state", "set_run_state"]
 
 
-def run_state(trainer: Trainer) -> dict[str, Any]:
+def run_state(trainer: Any) -> dict[str, Any]:
     """State of a trainer between two epochs."""
     loops = trainer.fit_loop.state_dict()
     for count in loops["epoch_progress"].values():
@@ -30,7 +29,7 @@ def run_state(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def set_run_state(trainer: Trainer, state: dict[str, Any]) -> None:
+def set_run_state(trainer: Any, state: dict[str, Any]) -> None:
     """Restore what :func:`run_state` returned, once the trainer has its optimisers."""
     trainer.fit_loop.load_state_dict(state["loops"])
     for loop in _loops(trainer.fit_loop):
@@ -44,7 +43,7 @@ def set_run_state(trainer: Trainer, state: dict[str, Any]) -> None:
             _restore(callback, state["callbacks"][callback.state_key])
 
 
-def _callbacks(trainer: Trainer) -> list[Callback]:
+def _callbacks(trainer: Any) -> list[Callback]:
     """Those that know something."""
     return [callback for callback in trainer.callbacks if _of(callback)]
 

@@ -57,7 +57,7 @@ def state_tensors(module: nn.Module, optimiser: torch.optim.Optimizer) -> Iterat
     for name, tensor in module.state_dict().items():
         if not name.endswith("_extra_state"):
             yield name, tensor
-    names = {weight: name for name, weight in module.named_parameters()}
+    names: dict[Tensor, str] = {weight: name for name, weight in module.named_parameters()}
     for weight, state in optimiser.state.items():
         for key, value in state.items():
             if isinstance(value, Tensor):
