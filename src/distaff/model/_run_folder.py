@@ -23,6 +23,12 @@ __all__ = ["RunFolder"]
 
 RUN = Form("distaff run", {"versions": dict, "run": dict, "state": dict, "tensors": dict})
 PACKAGES = ("distaff", "scvi-tools", "torch", "numpy")
+SAME = {  # by part of what tells runs from others
+    "model": "To go on with it, build the model with its arguments.",
+    "arguments": "To go on with it, pass its arguments.",
+    "data": "To go on with it, load its data.",
+    "start": "It can go on only from where it began: with a new model, or the one that it was called on.",
+}
 AGAIN = "Choose another folder, or delete this one to begin anew."
 Known = tuple[dict[str, Any], dict[str, Tensor]]  # state of a run, and its weights
 
@@ -59,14 +65,18 @@ class RunFolder:
         ValueError
             If it is another one.
         """
-        own, self.run = self.run, dict(run)
-        for part, values in run.items() if own is not None else ():
+        known, self.run = self.run, dict(run)
+        if known is None:
+            return
+        for part, values in run.items():
             for name, value in values.items():
-                kept = (own or {}).get(part, {}).get(name)
-                if kept != value:
-                    got = f"another one, with {name} {_shown(kept)} in place of {_shown(value)}"
-                    fix = f"Go on with the {part} of that run. {AGAIN}"
-                    raise error(f"checkpoint_dir ({self.path}) must hold this run or none", got=got, fix=fix)
+                if known.get(part, {}).get(name) != value:
+                    raise self._other(name, known.get(part, {}).get(name), value, fix=SAME[part])
+
+    def _other(self, name: str, known: Any, value: Any, *, fix: str) -> Exception:
+        got = f"other {name}" if _is_checksum(value) else f"one with {name}={known!r} (now {value!r})"
+        rule = f"checkpoint_dir must hold this run or none; the one in {self.path} must have the same {name}"
+        return error(rule, got=got, fix=f"{fix} {AGAIN}")
 
     def write(self, state: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
         """Put the state of the run in the place of the one before."""
@@ -118,6 +128,5 @@ class RunFolder:
         self.run, self.known = document["run"], (unpack(document["state"], arrays), weights)
 
 
-def _shown(value: Any) -> str:
-    """Value in a message; checksums are long and say nothing."""
-    return repr(value) if len(repr(value)) < 60 else f"{repr(value)[:12]}..."
+def _is_checksum(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 64

@@ -43,8 +43,8 @@ def run_identity(
     given = {name: v for name, v in trainer_arguments.items() if name not in SHOWN and v is not None}
     return {
         "model": {"class": type(model).__name__, **_packed(model.init_params_["non_kwargs"])},
-        "data": _data(model, split),
         "arguments": {**_packed(arguments), **{name: _plain(v) for name, v in given.items()}},
+        "data": _data(model, split),
         "start": _start(model),
     }
 
