@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -65,21 +67,29 @@ def assert_same(model, other):
     assert np.array_equal(model.train_indices, other.train_indices)
 
 
-def test_a_run_without_a_seed_goes_on_with_its_own(adata, tmp_path, monkeypatch):
-    monkeypatch.setattr(scvi.settings, "_seed", None)
-    first = interrupted(small(adata), tmp_path)
-    second = go_on(small(adata), tmp_path)
-    assert second.seed_ == first.seed_
-    whole = small(adata)
-    whole.train(6, seed=first.seed_, **FAST)
-    assert_same(whole, second)
+@pytest.fixture
+def without_seed(monkeypatch):
+    """Return a function that takes the seed of all settings away, or sets it."""
+    return lambda seed=None: monkeypatch.setattr(scvi.settings, "_seed", seed)
 
 
-def test_the_model_that_was_interrupted_goes_on_too(adata, tmp_path, monkeypatch):
-    monkeypatch.setattr(scvi.settings, "_seed", None)
-    model = go_on(interrupted(small(adata, kl_warmup_epochs=4), tmp_path), tmp_path)
-    whole = small(adata, kl_warmup_epochs=4)
-    whole.train(6, seed=model.seed_, **FAST)
+def test_a_run_without_a_seed_goes_on_with_its_own(adata, tmp_path, without_seed):
+    models = [small(adata, kl_warmup_epochs=4) for _ in range(3)]
+    without_seed()
+    interrupted(models[0], tmp_path)
+    go_on(models[1], tmp_path)
+    assert models[0].seed_ == models[1].seed_
+    without_seed(models[0].seed_)
+    models[2].train(6, **FAST)
+    assert_same(models[2], models[1])
+
+
+def test_the_model_that_was_interrupted_goes_on_too(adata, tmp_path, without_seed):
+    model, whole = (small(adata, kl_warmup_epochs=4) for _ in range(2))
+    without_seed()
+    go_on(interrupted(model, tmp_path), tmp_path)
+    without_seed(model.seed_)
+    whole.train(6, **FAST)
     assert_same(whole, model)
 
 
@@ -191,9 +201,7 @@ def test_a_run_that_began_otherwise_is_refused(adata, tmp_path):
 
 def test_what_cannot_be_kept_is_refused(adata, tmp_path):
     with pytest.raises(ValueError, match="datamodule must be None with checkpoint_dir"):
-        small(adata).train(
-            1, datamodule=scvi.dataloaders.DataSplitter(small(adata).adata_manager), checkpoint_dir=tmp_path
-        )
+        small(adata).train(1, datamodule=SimpleNamespace(n_obs=100), checkpoint_dir=tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="checkpoint_dir must be a folder, got a file"):
         small(adata).train(1, checkpoint_dir=tmp_path / "file", **FAST)
@@ -228,6 +236,7 @@ def test_a_folder_never_holds_weights_that_are_not_finite(adata, tmp_path):
     assert names[0] == names[1]  # of the start of epoch 2, to the last bit
 
 
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
 def test_the_best_model_at_the_end_is_the_one_that_is_kept(adata, tmp_path):
     def best():
         return SaveCheckpoint(dirpath=str(tmp_path / "best"), load_best_on_end=True)

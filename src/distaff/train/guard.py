@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -111,7 +112,8 @@ class Guard:
     def watching(self) -> Iterator[None]:
         """Take an error within for what it comes from, where weights are not finite."""
         try:
-            yield
+            with np.errstate(invalid="ignore", over="ignore"):  # it is the guard's to tell
+                yield
         except DivergenceError:
             raise
         except torch.linalg.LinAlgError as problem:
@@ -136,12 +138,13 @@ class Guard:
         """
         lr = self._optimiser.param_groups[0]["lr"]
         fix = f"Lower the learning rate (now {lr:g}) and check the data with distaff.pp.check_counts."
-        with torch.inference_mode(mode=False), torch.enable_grad():
+        quiet = np.errstate(invalid="ignore", over="ignore")
+        with torch.inference_mode(mode=False), torch.enable_grad(), quiet:
             diagnosis = self._again() if self._can_be_repeated() else None
         if diagnosis is not None:
             back = "The model has the weights of before this step."
             return DivergenceError(f"{diagnosis.text()}. {back} {fix}", diagnosis.place)
-        epoch, step = self.plan.current_epoch, self.plan.counter.step
+        epoch, step = self.starts[-1].epoch, self.plan.counter.step
         assert self.snapshot is not None
         self.snapshot.restore()
         where = f" in {', '.join(terms)}" if terms else ""
@@ -194,7 +197,7 @@ class Guard:
         except torch.linalg.LinAlgError:
             return Failure(SINGULAR)
         bad = not_finite(self.plan.module, self._optimiser)
-        loss = float(found.loss)
+        loss = found.loss.item()
         if not math.isfinite(loss):
             return Failure(f"The loss is {loss}", getattr(found, "parts", {}))
         return Failure(f"{bad[0]} is not finite") if bad else None
