@@ -97,6 +97,13 @@ def from_file(folder):
     return model
 
 
+def slalom(folder):
+    model = built("FSCLVM", n_dense=1)
+    options = {"check_val_every_n_epoch": 1, **FAST}
+    model.train(10, checkpoint_dir=folder, **options)
+    return model
+
+
 RUNS = {
     "linear": plain("LinearVAE", n_latent=3),
     "soft mask": plain("AnnotatedVAE", lambda_off_mask=0.5, lambda_group=0.5, n_dense=1, n_sparse=1),
@@ -112,6 +119,7 @@ RUNS = {
         dip=(3.0, 3.0),
         use_observed_lib_size=False,
     ),
+    "slalom": slalom,
     "autoencoder": plain("Autoencoder", layers=(16, 8), n_latent=3),
     "stops early": stops_early,
     "single steps": single_steps,

@@ -21,6 +21,7 @@ OTHERS = [
     "program",
     "sparse",
     "terms across cells",
+    "slalom",
     "autoencoder",
     "single steps",
     "second run",

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from lightning.pytorch.utilities import rank_zero_info
 
-from distaff._checks import error
+from distaff._checks import check_int, error
 from distaff.model._run_folder import RunFolder
 from distaff.model._run_identity import run_identity
-from distaff.train import RunKeeper, Split
+from distaff.train import RunKeeper, Split, draw_seed
 
-__all__ = ["KeptRun"]
+__all__ = ["KeptRun", "KeptRunMixin"]
 
 
 class KeptRun:
@@ -44,6 +44,15 @@ class KeptRun:
         self.folder = RunFolder(Path(checkpoint_dir))
         self.known = self.folder.known
 
+    @classmethod
+    def of(
+        cls, checkpoint_dir: str | PathLike[str] | None, *, n_processes: int = 1, datamodule: Any = None
+    ) -> Self | None:
+        """Return the run in a folder; None where none was asked for."""
+        if checkpoint_dir is None:
+            return None
+        return cls(checkpoint_dir, n_processes=n_processes, datamodule=datamodule)
+
     @property
     def seed(self) -> int | None:
         """Seed of the run in the folder, None without one."""
@@ -66,7 +75,8 @@ class KeptRun:
             state, _ = self.known
             what = "has ended" if state["finished"] else f"goes on after {state['epoch']} epochs"
             rank_zero_info(f"The run in {self.folder.path} {what}.")
-            model.module.objective.step = run["start"]["steps before"]
+            if "steps before" in run["start"]:
+                model.module.objective.step = run["start"]["steps before"]
         return RunKeeper(
             lambda state: self.folder.write(state, model.module.state_dict()),
             None if self.known is None else self.known[0],
@@ -77,3 +87,20 @@ class KeptRun:
         if self.known is not None:
             model.module.load_state_dict(self.known[1])
         return self.known is not None
+
+
+class KeptRunMixin:
+    """What models with such runs have in common."""
+
+    _run_start: dict[str, Any] | None = None  # of a run in a folder that has not ended
+
+    def _take_seed(self: Any, seed: int | None, kept: KeptRun | None) -> None:
+        """Settle the seed of the run, and draw the weights of a model that has none of value by it."""
+        if seed is not None:
+            check_int("seed", seed, minimum=0)
+        known = None if kept is None else kept.seed
+        if seed is None and known is None:
+            self.seed_ = draw_seed()
+            return
+        self.seed_ = known if seed is None else seed
+        self._draw_weights(self.seed_)

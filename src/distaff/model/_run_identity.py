@@ -97,12 +97,14 @@ def _counts(counts: Any) -> str:
 
 def _start(model: Any) -> dict[str, Any]:
     """What the run begins with: the weights count where they are not drawn by it."""
-    found: dict[str, Any] = {"epochs before": curves_of(model)[1], "steps before": 0}
-    if model.is_trained_ or model.from_reference_:
-        found["steps before"] = model.module.objective.step
+    found: dict[str, Any] = {"epochs before": curves_of(model)[1]}
+    from_reference = getattr(model, "from_reference_", False)
+    if hasattr(model.module, "objective"):
+        goes_on = model.is_trained_ or from_reference
+        found["steps before"] = model.module.objective.step if goes_on else 0
     if model.is_trained_:
         found["weights"] = _digest(*model.module.state_dict().values())
-    elif model.from_reference_:
+    elif from_reference:
         found["weights"] = _digest(*model.module.encoder.state_dict().values())
     return found
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import scvi
 
-from distaff._checks import check_int, error
-from distaff.model._kept_run import KeptRun
+from distaff._checks import error
+from distaff.model._kept_run import KeptRun, KeptRunMixin
 from distaff.train import (
     MOST_EPOCHS,
     CellData,
@@ -21,7 +21,6 @@ from distaff.train import (
     LearningRatePhases,
     check_processes,
     data_parallel,
-    draw_seed,
     isolated_rng,
     number_of_epochs,
     number_of_processes,
@@ -47,12 +46,11 @@ STEPWISE = {
 }
 
 
-class TrainingMixin:
+class TrainingMixin(KeptRunMixin):
     """``train`` of all models."""
 
     _learning_rate = 1e-3
     _most_epochs = MOST_EPOCHS
-    _run_start: dict[str, Any] | None = None  # of a run with checkpoints that has not ended
 
     def train(
         self: Any,
@@ -161,9 +159,7 @@ class TrainingMixin:
         n_cells = self.adata.n_obs if datamodule is None else datamodule.n_obs
         n_epochs = number_of_epochs(max_epochs, n_cells, phases, most=self._most_epochs)
         n_processes = number_of_processes(accelerator, devices, trainer_kwargs.get("num_nodes", 1))
-        kept = None
-        if checkpoint_dir is not None:
-            kept = KeptRun(checkpoint_dir, n_processes=n_processes, datamodule=datamodule)
+        kept = KeptRun.of(checkpoint_dir, n_processes=n_processes, datamodule=datamodule)
         seeded = (seed, scvi.settings.seed) != (None, None)
         self._take_seed(seed, kept)
         chunk_size = CHUNK_SIZE if n_processes == 1 and not STEPWISE & trainer_kwargs.keys() else None
@@ -217,17 +213,6 @@ class TrainingMixin:
             self.module.train()  # a model that was loaded or trained before is in evaluation mode
             runner()
         self._run_start = None
-
-    def _take_seed(self: Any, seed: int | None, kept: KeptRun | None) -> None:
-        """Settle the seed of the run, and draw the weights of a model that has none of value by it."""
-        if seed is not None:
-            check_int("seed", seed, minimum=0)
-        known = None if kept is None else kept.seed
-        if seed is None and known is None:
-            self.seed_ = draw_seed()
-            return
-        self.seed_ = known if seed is None else seed
-        self._draw_weights(self.seed_)
 
     def _first_rate(self: Any, lr: float | None, phases: LearningRatePhases | None) -> float:
         if phases is not None:

@@ -23,6 +23,7 @@ def run_state(trainer: Any) -> dict[str, Any]:
             count["ready"] = count["completed"]  # where an epoch is about to begin, it has not yet
     return {
         "loops": loops,
+        "step": trainer.lightning_module.counter.step,
         "optimisers": [optimiser_state(optimiser) for optimiser in trainer.optimizers],
         "schedulers": [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs],
         "callbacks": {callback.state_key: _of(callback) for callback in _callbacks(trainer)},
@@ -34,6 +35,7 @@ def set_run_state(trainer: Any, state: dict[str, Any]) -> None:
     trainer.fit_loop.load_state_dict(state["loops"])
     for loop in _loops(trainer.fit_loop):
         loop.on_iteration_done()  # it goes on with a new epoch: there is none to be finished
+    trainer.lightning_module.counter.step = state["step"]
     for optimiser, known in zip(trainer.optimizers, state["optimisers"], strict=True):
         set_optimiser_state(optimiser, known)
     for config, known in zip(trainer.lr_scheduler_configs, state["schedulers"], strict=True):
