@@ -163,12 +163,8 @@ class TrainingMixin(KeptRunMixin):
         seeded = (seed, scvi.settings.seed) != (None, None)
         self._take_seed(seed, kept)
         chunk_size = CHUNK_SIZE if n_processes == 1 and not STEPWISE & trainer_kwargs.keys() else None
-        sizes: dict[str, Any] = {
-            "batch_size": batch_size,
-            "train_size": train_size,
-            "validation_size": validation_size,
-            "shuffle": shuffle_set_split,
-        }
+        sizes: dict[str, Any] = {"batch_size": batch_size, "train_size": train_size}
+        sizes |= {"validation_size": validation_size, "shuffle": shuffle_set_split}
         data: CellData | ForeignData
         if datamodule is None:
             split = split_cells(n_cells, **sizes, seed=self.seed_)
@@ -182,17 +178,11 @@ class TrainingMixin(KeptRunMixin):
             chunk_size, steps_per_epoch = None, module_data.steps_per_epoch(batch_size)
         if early_stopping and not data.validates:
             raise error("Early stopping needs validation cells", got="none", fix="Lower train_size.")
-        rates: dict[str, Any] = {
-            "lr": self._first_rate(lr, phases),
-            "weight_decay": weight_decay,
-            "eps": eps,
-        }
+        rates: dict[str, Any] = {"lr": self._first_rate(lr, phases), "weight_decay": weight_decay, "eps": eps}
         plan = FactorTrainingPlan(self.module, phases=phases, chunks=chunk_size is not None, **rates)
-        keeper = None
-        if kept is not None:
-            arguments = {"max_epochs": n_epochs, **sizes, **rates, "seed": self.seed_}
-            arguments |= {"early_stopping": early_stopping, "lr_schedule": phases and phases.plain()}
-            keeper = kept.keeper(self, split, arguments, trainer_kwargs)
+        arguments = {"max_epochs": n_epochs, **sizes, **rates, "seed": self.seed_}
+        arguments |= {"early_stopping": early_stopping, "lr_schedule": phases and phases.plain()}
+        keeper = None if kept is None else kept.keeper(self, split, arguments, trainer_kwargs)
         self._settle_schedules(steps_per_epoch, n_epochs)
         defaults = self._early_stopping_defaults(steps_per_epoch)
         options = {"early_stopping": early_stopping, **defaults, **trainer_kwargs}

@@ -207,7 +207,7 @@ class FSCLVM(KeptRunMixin, SavingMixin, SetupMixin, BaseModelClass):
             max_epochs=n_epochs,
             accelerator=accelerator,
             devices=devices,
-            keeper=kept and kept.keeper(self, split, arguments, trainer_kwargs),
+            keeper=None if kept is None else kept.keeper(self, split, arguments, trainer_kwargs),
             **{"early_stopping_monitor": "validation_loss", **trainer_kwargs},
         )
         with isolated_rng(self.seed_):
