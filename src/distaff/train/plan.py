@@ -77,10 +77,14 @@ class FactorTrainingPlan(TrainingPlan):
         self.n_pending = {"train": 0, "validation": 0}
         self.n_cells = {"train": 0, "validation": 0}
         self.dimension_curves: dict[str, list[Tensor]] = defaultdict(list)
-        self.counter = module.objective  # of optimiser steps
         self.guard = Guard(self)
         self.first: Tensor | None = None  # reconstruction loss of the first minibatch
         self.warned = False
+
+    @property
+    def counter(self) -> Any:
+        """What counts optimiser steps."""
+        return self.module.objective
 
     def initialize_train_metrics(self) -> None:
         """Make none of scvi-tools' metrics, which take 10 ms a run and are not used here."""
