@@ -109,6 +109,18 @@ def test_page_on_reading_factors(tmp_path, monkeypatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not DOCS.is_dir(), reason="the source distribution has no docs")
+def test_page_on_training(make_adata, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    kept, diverging = python_blocks(DOCS / "training.md")
+    names = {"adata": make_adata(100, 30, covariates=True)}
+    run(kept.replace("train(", "train(2, accelerator='cpu', enable_progress_bar=False, "), names)
+    assert Path("run_1/run.json").is_file()
+    run(diverging.replace("train(5", "train(5, accelerator='cpu', enable_progress_bar=False"), names)
+    assert names["where"].terms[0] == "reconstruction"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the source distribution has no docs")
 def test_page_on_devices(make_adata, tmp_path, monkeypatch) -> None:
     adata = make_adata(100, 30, covariates=True)
     monkeypatch.chdir(tmp_path)

@@ -15,6 +15,7 @@ from scvi.train._logger import SimpleLogger
 __all__ = [
     "ADATA_MINIFY_TYPE",
     "MINIFY_TYPE_SLOT",
+    "UNSAVED_OF_EARLY_STOPPING",
     "UUID_SLOT",
     "SimpleLogger",
     "categories_per_covariate",
@@ -24,6 +25,9 @@ __all__ = [
     "registered_genes",
     "use_distributed_sampler",
 ]
+
+# what early stopping counts and keeps beside its ``state_dict``
+UNSAVED_OF_EARLY_STOPPING = ("_current_step", "early_stopping_reason")
 
 
 def forget_manager(model: Any, adata: Any) -> None:

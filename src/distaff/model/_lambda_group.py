@@ -155,6 +155,8 @@ class LambdaGroupMixin:
         >>> table["active_terms"].to_dict()
         {0.0: 2, 1000000.0: 0}
         """
+        if "checkpoint_dir" in trainer_kwargs:
+            raise error("select_lambda_group must have no checkpoint_dir: it trains many times", got="one")
         strengths = self._check_path(lambdas)
         if max_epochs_per_value is not None:
             check_int("max_epochs_per_value", max_epochs_per_value, minimum=1)

@@ -1,4 +1,4 @@
-"""The JSON file of a saved model: format, schema and checksum."""
+"""The JSON file of a saved model or run: format, schema and checksum."""
 
 from __future__ import annotations
 
@@ -6,21 +6,38 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from distaff._checks import error
 
-__all__ = ["corrupt", "dump_document", "parse_document", "sha256"]
+__all__ = ["Form", "corrupt", "dump_document", "parse_document", "sha256"]
 
-FORMAT = "distaff model"
-SCHEMA = 1  # of what is written; older ones are read
-KINDS: dict[str, type] = {
-    "class": str,
-    "versions": dict,
-    "var_names": list,
-    "attributes": dict,
-    "tensors": dict,
-}
+
+@dataclass(frozen=True)
+class Form:
+    """What a file is of.
+
+    Parameters
+    ----------
+    format
+        Name of the format.
+    kinds
+        Parts that must be there, and of which type they are.
+    schema
+        Version of what is written; older ones are read.
+    """
+
+    format: str
+    kinds: Mapping[str, type]
+    schema: int = 1
+
+
+MODEL = Form(
+    "distaff model",
+    {"class": str, "versions": dict, "var_names": list, "attributes": dict, "tensors": dict},
+)
 
 
 def corrupt(name: object, why: object) -> Exception:
@@ -37,13 +54,13 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def dump_document(content: dict[str, Any]) -> bytes:
+def dump_document(content: dict[str, Any], form: Form = MODEL) -> bytes:
     """JSON of ``content`` with format, schema and the checksum of all of it."""
-    document = {"format": FORMAT, "schema": SCHEMA, **content}
+    document = {"format": form.format, "schema": form.schema, **content}
     return _text({**document, "sha256": sha256(_text(document))})
 
 
-def parse_document(data: bytes, name: object) -> dict[str, Any]:
+def parse_document(data: bytes, name: object, form: Form = MODEL) -> dict[str, Any]:
     """Return what was dumped; ``name`` is what messages call the file.
 
     White space and the escapes of strings may differ from what was written, nothing else.
@@ -62,28 +79,28 @@ def parse_document(data: bytes, name: object) -> dict[str, Any]:
         )
     except (ValueError, RecursionError) as exception:
         raise corrupt(name, exception) from exception
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise corrupt(name, f"its format is not {FORMAT!r}")
+    if not isinstance(document, dict) or document.get("format") != form.format:
+        raise corrupt(name, f"its format is not {form.format!r}")
     checksum = document.pop("sha256", None)
     if checksum != sha256(_text(document)):
         raise corrupt(name, "its content does not fit its checksum")
     schema = document.get("schema")
-    if schema != SCHEMA:
+    if schema != form.schema:
         raise error(
-            f"{name} must have a schema that this version of distaff knows ({SCHEMA})",
+            f"{name} must have a schema that this version of distaff knows ({form.schema})",
             got=repr(schema),
             fix="Install a later version of distaff.",
         )
-    if not _is_whole(document):
+    if not _is_whole(document, form.kinds):
         raise corrupt(name, "a part is missing, or of another kind")
     return document
 
 
-def _is_whole(document: dict[str, Any]) -> bool:
+def _is_whole(document: dict[str, Any], kinds: Mapping[str, type]) -> bool:
     """Whether all parts are there that reading relies on."""
-    parts = {key: document.get(key) for key in KINDS}
+    parts = {key: document.get(key) for key in kinds}
     files = [parts["tensors"], *([] if document.get("anndata") is None else [document["anndata"]])]
-    return all(isinstance(part, KINDS[key]) for key, part in parts.items()) and all(
+    return all(isinstance(part, kinds[key]) for key, part in parts.items()) and all(
         isinstance(file, dict)
         and re.fullmatch("[0-9a-f]{64}", str(file.get("sha256")))
         and type(file.get("bytes")) is int

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
+from os import PathLike
 from typing import Any
 
 import scvi
 
-from distaff._checks import check_int, error
+from distaff._checks import error
+from distaff.model._kept_run import KeptRun, KeptRunMixin
 from distaff.train import (
     MOST_EPOCHS,
     CellData,
@@ -19,7 +21,6 @@ from distaff.train import (
     LearningRatePhases,
     check_processes,
     data_parallel,
-    draw_seed,
     isolated_rng,
     number_of_epochs,
     number_of_processes,
@@ -45,7 +46,7 @@ STEPWISE = {
 }
 
 
-class TrainingMixin:
+class TrainingMixin(KeptRunMixin):
     """``train`` of all models."""
 
     _learning_rate = 1e-3
@@ -68,6 +69,7 @@ class TrainingMixin:
         eps: float = 0.01,
         seed: int | None = None,
         datamodule: Any | None = None,
+        checkpoint_dir: str | PathLike[str] | None = None,
         **trainer_kwargs: Any,
     ) -> None:
         """Train the model; a second call goes on where the first ended.
@@ -113,6 +115,10 @@ class TrainingMixin:
             Data module of scvi-tools that the cells come from (annbatch, a Census in TileDB-SOMA, Lamin),
             where the model was built with its registry. It shuffles and splits the cells in its own way, and
             takes minibatches of its own size unless it can be told another.
+        checkpoint_dir
+            Folder to keep the run in. If it was killed, the same call on a new model of the same data goes on
+            after the last epoch that is there, and ends, on the CPU bit for bit, as if nothing had happened;
+            a run that has ended is taken from there at once. On one device, and without a data module.
         **trainer_kwargs
             Further arguments of :class:`scvi.train.Trainer`, such as ``check_val_every_n_epoch=1`` for
             validation curves. A step of the trainer is a chunk of up to 64 minibatches, each with an
@@ -122,7 +128,8 @@ class TrainingMixin:
         Raises
         ------
         ValueError
-            If a number is out of its range or the data are too few.
+            If a number is out of its range, the data are too few, or ``checkpoint_dir`` holds another run: of
+            other data, other arguments, or a model that began otherwise.
         distaff.train.DivergenceError
             If the loss is no longer finite.
 
@@ -151,18 +158,13 @@ class TrainingMixin:
         phases = None if lr_schedule is None else LearningRatePhases(lr_schedule)
         n_cells = self.adata.n_obs if datamodule is None else datamodule.n_obs
         n_epochs = number_of_epochs(max_epochs, n_cells, phases, most=self._most_epochs)
-        if seed is not None:
-            check_int("seed", seed, minimum=0)
-            self._draw_weights(seed)
-        self.seed_ = draw_seed() if seed is None else seed
         n_processes = number_of_processes(accelerator, devices, trainer_kwargs.get("num_nodes", 1))
+        kept = KeptRun.of(checkpoint_dir, n_processes=n_processes, datamodule=datamodule)
+        seeded = (seed, scvi.settings.seed) != (None, None)
+        self._take_seed(seed, kept)
         chunk_size = CHUNK_SIZE if n_processes == 1 and not STEPWISE & trainer_kwargs.keys() else None
-        sizes: dict[str, Any] = {
-            "batch_size": batch_size,
-            "train_size": train_size,
-            "validation_size": validation_size,
-            "shuffle": shuffle_set_split,
-        }
+        sizes: dict[str, Any] = {"batch_size": batch_size, "train_size": train_size}
+        sizes |= {"validation_size": validation_size, "shuffle": shuffle_set_split}
         data: CellData | ForeignData
         if datamodule is None:
             split = split_cells(n_cells, **sizes, seed=self.seed_)
@@ -176,14 +178,11 @@ class TrainingMixin:
             chunk_size, steps_per_epoch = None, module_data.steps_per_epoch(batch_size)
         if early_stopping and not data.validates:
             raise error("Early stopping needs validation cells", got="none", fix="Lower train_size.")
-        plan = FactorTrainingPlan(
-            self.module,
-            lr=self._first_rate(lr, phases),
-            phases=phases,
-            weight_decay=weight_decay,
-            eps=eps,
-            chunks=chunk_size is not None,
-        )
+        rates: dict[str, Any] = {"lr": self._first_rate(lr, phases), "weight_decay": weight_decay, "eps": eps}
+        plan = FactorTrainingPlan(self.module, phases=phases, chunks=chunk_size is not None, **rates)
+        arguments = {"max_epochs": n_epochs, **sizes, **rates, "seed": self.seed_}
+        arguments |= {"early_stopping": early_stopping, "lr_schedule": phases and phases.plain()}
+        keeper = None if kept is None else kept.keeper(self, split, arguments, trainer_kwargs)
         self._settle_schedules(steps_per_epoch, n_epochs)
         defaults = self._early_stopping_defaults(steps_per_epoch)
         options = {"early_stopping": early_stopping, **defaults, **trainer_kwargs}
@@ -194,14 +193,16 @@ class TrainingMixin:
             max_epochs=n_epochs,
             accelerator=accelerator,
             devices=devices,
+            keeper=keeper,
             **{**options, **data_parallel(options, several=n_processes > 1)},
         )
-        check_processes(runner.trainer, seeded=(seed, scvi.settings.seed) != (None, None))
+        check_processes(runner.trainer, seeded=seeded)
         with isolated_rng(self.seed_):
-            if datamodule is None:
+            if datamodule is None and not (kept and kept.take_weights(self)):
                 self._take_start(split)
             self.module.train()  # a model that was loaded or trained before is in evaluation mode
             runner()
+        self._run_start = None
 
     def _first_rate(self: Any, lr: float | None, phases: LearningRatePhases | None) -> float:
         if phases is not None:

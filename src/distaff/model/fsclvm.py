@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from distaff._checks import check_int, check_number, error
 from distaff._compat import registered_genes
 from distaff.model._annotation import Annotation
 from distaff.model._fsclvm_start import MAX_CELLS, set_start
+from distaff.model._kept_run import KeptRun, KeptRunMixin
 from distaff.model._saving import SavingMixin
 from distaff.model._setup import SetupMixin
 from distaff.module import ClosedFormELBO, FSCLVMModule
@@ -42,7 +44,7 @@ DEFAULT_STEPS = 3000  # optimiser steps of a run without max_epochs
 UNUSED_SETUP = ("size_factor_key", "categorical_covariate_keys", "continuous_covariate_keys")
 
 
-class FSCLVM(SavingMixin, SetupMixin, BaseModelClass):
+class FSCLVM(KeptRunMixin, SavingMixin, SetupMixin, BaseModelClass):
     r"""Factorial single-cell latent variable model, f-scLVM :cite:p:`Buettner17`.
 
     .. math::
@@ -139,6 +141,7 @@ class FSCLVM(SavingMixin, SetupMixin, BaseModelClass):
         devices: int | list[int] | str = "auto",
         lr: float = 0.03,
         seed: int | None = None,
+        checkpoint_dir: str | PathLike[str] | None = None,
         **trainer_kwargs: Any,
     ) -> None:
         """Train the model; a second call goes on where the first ended.
@@ -165,6 +168,9 @@ class FSCLVM(SavingMixin, SetupMixin, BaseModelClass):
             Seed of all that is random in the run, and of the initial weights of a model that was never
             trained. None takes ``scvi.settings.seed`` or, without it, a fresh one, kept in ``seed_``. The
             global random generators are left as they were.
+        checkpoint_dir
+            Folder to keep the run in: if it was killed, the same call on a new model of the same data goes on
+            there, and ends, on the CPU bit for bit, as if nothing had happened.
         **trainer_kwargs
             Further arguments of :class:`scvi.train.Trainer`, such as ``check_val_every_n_epoch=1`` for
             validation curves.
@@ -172,7 +178,7 @@ class FSCLVM(SavingMixin, SetupMixin, BaseModelClass):
         Raises
         ------
         ValueError
-            If a number is out of its range or the data are too few.
+            If a number is out of its range, the data are too few, or ``checkpoint_dir`` holds another run.
         distaff.train.DivergenceError
             If the loss is no longer finite.
         """
@@ -183,25 +189,18 @@ class FSCLVM(SavingMixin, SetupMixin, BaseModelClass):
             raise error("FSCLVM must be trained on one device", got=f"devices={devices!r}")
         if max_epochs is not None:
             check_int("max_epochs", max_epochs, minimum=1)
-        if seed is not None:
-            check_int("seed", seed, minimum=0)
-            self._draw_weights(seed)
-        self.seed_ = draw_seed() if seed is None else seed
-        split = split_cells(
-            self.adata.n_obs,
-            batch_size=batch_size,
-            train_size=train_size,
-            validation_size=validation_size,
-            shuffle=shuffle_set_split,
-            seed=self.seed_,
-        )
+        kept = KeptRun.of(checkpoint_dir)
+        self._take_seed(seed, kept)
+        sizes: dict[str, Any] = {"batch_size": batch_size, "train_size": train_size}
+        sizes |= {"validation_size": validation_size, "shuffle": shuffle_set_split}
+        split = split_cells(self.adata.n_obs, **sizes, seed=self.seed_)
         n_epochs = ceil(DEFAULT_STEPS / split.steps_per_epoch) if max_epochs is None else max_epochs
         n_steps = n_epochs * split.steps_per_epoch
         # else a dense factor that starts at random may take the place of a gene set for good
         n_sets_only = 0 if self.is_trained_ else int(SETS_ONLY * n_steps)
-        plan = SVIPlan(
-            self.module, ClosedFormELBO(self.module), lr=lr, n_steps=n_steps, n_sets_only=n_sets_only
-        )
+        loss = ClosedFormELBO(self.module)
+        plan = SVIPlan(self.module, loss, lr=lr, n_steps=n_steps, n_sets_only=n_sets_only)
+        arguments = {"max_epochs": n_epochs, **sizes, "lr": lr, "seed": self.seed_}
         runner = FactorTrainRunner(
             self,
             training_plan=plan,
@@ -209,11 +208,14 @@ class FSCLVM(SavingMixin, SetupMixin, BaseModelClass):
             max_epochs=n_epochs,
             accelerator=accelerator,
             devices=devices,
+            keeper=None if kept is None else kept.keeper(self, split, arguments, trainer_kwargs),
             **{"early_stopping_monitor": "validation_loss", **trainer_kwargs},
         )
         with isolated_rng(self.seed_):
-            self._take_start(split)
+            if not (kept and kept.take_weights(self)):
+                self._take_start(split)
             runner()
+        self._run_start = None
 
     def _draw_weights(self, seed: int) -> None:
         """Draw the weights of a model that was never trained; leave any other alone."""
@@ -376,8 +378,7 @@ class FSCLVM(SavingMixin, SetupMixin, BaseModelClass):
         an inclusion probability above 0.5, of which ``n_kept`` are in the set and ``n_added`` are not;
         ``n_dropped`` genes of the set are at most at 0.5.
         """
-        names = self.factor_names
-        n_sets = len(self._annotation.names)
+        names, n_sets = self.factor_names, len(self._annotation.names)
         inside = np.zeros((self.summary_stats.n_vars, len(names)), dtype=bool)
         inside[:, :n_sets] = self._annotation.mask != 0
         used = self.get_gene_inclusion().to_numpy() > 0.5

@@ -2,14 +2,16 @@
 
 from distaff.train.cells import CellLoader, on_device
 from distaff.train.data import CellData, dense_data
+from distaff.train.divergence import DivergenceError, Place
 from distaff.train.epochs import MOST_EPOCHS, number_of_epochs
 from distaff.train.foreign import CheckedLoader, ForeignData
+from distaff.train.keeper import RunKeeper
 from distaff.train.phases import LearningRatePhases
-from distaff.train.plan import DivergenceError, FactorTrainingPlan
+from distaff.train.plan import FactorTrainingPlan
 from distaff.train.processes import check_processes, data_parallel, number_of_processes
 from distaff.train.random import draw_seed, isolated_rng, seeded
-from distaff.train.runner import FactorTrainRunner
-from distaff.train.sources import RowSource, cell_totals, held_rows
+from distaff.train.runner import FactorTrainRunner, curves_of
+from distaff.train.sources import RowSource, cell_totals, held_rows, row_source
 from distaff.train.split import Split, split_cells
 from distaff.train.svi import SVIPlan
 
@@ -23,11 +25,14 @@ __all__ = [
     "FactorTrainingPlan",
     "ForeignData",
     "LearningRatePhases",
+    "Place",
     "RowSource",
+    "RunKeeper",
     "SVIPlan",
     "Split",
     "cell_totals",
     "check_processes",
+    "curves_of",
     "data_parallel",
     "dense_data",
     "draw_seed",
@@ -36,6 +41,7 @@ __all__ = [
     "number_of_epochs",
     "number_of_processes",
     "on_device",
+    "row_source",
     "seeded",
     "split_cells",
 ]

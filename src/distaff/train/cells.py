@@ -88,6 +88,7 @@ class CellLoader:
         self.rank = rank
         self.n_processes = n_processes
         self.source = source or row_source(manager.get_from_registry(REGISTRY_KEYS.X_KEY))
+        self.rows: np.ndarray | None = None  # cells of the minibatch that was given out last
         self.tables: dict[str, Tensor] = {}
         for key in manager.data_registry:
             if key != REGISTRY_KEYS.X_KEY:
@@ -128,7 +129,7 @@ class CellLoader:
         return (rows, None) if part is None else (rows[part.start : part.stop], part)
 
     def _minibatch(self, rows: np.ndarray, counts: Tensor, part: Part | None) -> Minibatch | PartOfMinibatch:
-        index = torch.from_numpy(rows)
+        self.rows, index = rows, torch.from_numpy(rows)
         batch = {key: table.index_select(0, index) for key, table in self.tables.items()}
         batch[REGISTRY_KEYS.X_KEY] = counts
         return batch if part is None else PartOfMinibatch(batch, part)

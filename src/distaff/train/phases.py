@@ -43,6 +43,10 @@ class LearningRatePhases:
         """Epochs of all phases together."""
         return sum(n for n, _ in self.phases)
 
+    def plain(self) -> list[list[float]]:
+        """Pairs as lists of numbers."""
+        return [[n, lr] for n, lr in self.phases]
+
     def __call__(self, epoch: int) -> float:
         """Learning rate of ``epoch``, counted from 0; the last one for ever after."""
         for n, lr in self.phases:

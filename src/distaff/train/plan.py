@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,20 +22,18 @@ from distaff.ops.kernels.compile import is_compiled
 from distaff.train.cells import PartOfMinibatch, on_device
 from distaff.train.curves import publish
 from distaff.train.data import Chunk
+from distaff.train.guard import Guard
 from distaff.train.phases import LearningRatePhases
 from distaff.train.proximal import apply_proximal_steps
 
 if TYPE_CHECKING:
     from distaff.module.minibatch import MinibatchLoss
 
-__all__ = ["DivergenceError", "FactorTrainingPlan"]
+__all__ = ["FactorTrainingPlan"]
 
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016
+ABSURD = 1e4  # times the first reconstruction loss: no schedule of a penalty explains that
 MOST_PENDING = 4096  # cells whose terms are kept before they are added up
-
-
-class DivergenceError(RuntimeError):
-    """Training left the finite numbers."""
 
 
 class FactorTrainingPlan(TrainingPlan):
@@ -78,6 +78,14 @@ class FactorTrainingPlan(TrainingPlan):
         self.n_pending = {"train": 0, "validation": 0}
         self.n_cells = {"train": 0, "validation": 0}
         self.dimension_curves: dict[str, list[Tensor]] = defaultdict(list)
+        self.guard = Guard(self)
+        self.first: Tensor | None = None  # reconstruction loss of the first minibatch
+        self.warned = False
+
+    @property
+    def counter(self) -> Any:
+        """What counts optimiser steps."""
+        return self.module.objective
 
     def initialize_train_metrics(self) -> None:
         """Make none of scvi-tools' metrics, which take 10 ms a run and are not used here."""
@@ -99,14 +107,17 @@ class FactorTrainingPlan(TrainingPlan):
         if self.device.type == "cpu" and not is_compiled():
             rank_zero_info("distaff compiles its loops for this processor, once: about 20 seconds.")
 
+    def on_train_epoch_start(self) -> None:
+        """Have the guard note what the epoch begins with."""
+        self.guard.begin_epoch()
+
     def training_step(
         self, batch: dict[str, Tensor] | PartOfMinibatch | Chunk, batch_idx: int
     ) -> Tensor | None:
         """Loss of a minibatch; of a chunk, whose optimiser steps are taken here, that of the last."""
         del batch_idx
-        if isinstance(batch, Chunk):
-            return self._train_on(batch)
-        return self._step(batch, "train")
+        with self.guard.watching():
+            return self._train_on(batch) if isinstance(batch, Chunk) else self._step(batch, "train").loss
 
     def _train_on(self, chunk: Chunk) -> Tensor | None:
         """One optimiser step a minibatch, without the trainer's work in between; return the last loss."""
@@ -116,36 +127,80 @@ class FactorTrainingPlan(TrainingPlan):
         loss = None
         try:
             for minibatch in chunk:
-                batch = on_device(minibatch, self.device)
-                found = None if by_hand is None else by_hand(batch)
-                if found is None:
-                    optimiser.zero_grad()
-                    loss = self._step(batch, "train")
-                    loss.backward()
-                    optimiser.step()
-                else:
-                    self._accumulate(found, "train")
-                    loss = found.loss
-                self._after_step(optimiser, penalised=found is not None)
+                found = self._take_step(optimiser, by_hand, on_device(minibatch, self.device))
+                self._accumulate(found, "train")
+                loss = found.loss
                 progress.increment_ready()
                 progress.increment_completed()
         finally:
             if by_hand is not None:
                 by_hand.store()
+        if loss is not None and self.device.type == "cpu" and not math.isfinite(value := loss.item()):
+            raise self.guard.found(f"The loss is {value}")
         return loss
+
+    def _take_step(
+        self, optimiser: torch.optim.Optimizer, by_hand: Any, batch: dict[str, Tensor]
+    ) -> MinibatchLoss:
+        """One optimiser step: by hand where that is written out, else by autograd."""
+        found: MinibatchLoss | None = None if by_hand is None else by_hand(batch)
+        if found is not None:
+            self._after_step(optimiser, penalised=True)
+            return found
+        optimiser.zero_grad()
+        found = self.module.minibatch_loss(batch)
+        found.loss.backward()
+        if self.automatic_optimization:  # the trainer took this step, and it is taken again
+            clip = self.trainer.gradient_clip_val, self.trainer.gradient_clip_algorithm
+            self.configure_gradient_clipping(optimiser, *clip)
+        optimiser.step()
+        self._after_step(optimiser, penalised=False)
+        return found
+
+    def steps(
+        self, batches: Iterable[dict[str, Tensor] | Chunk]
+    ) -> Iterator[tuple[dict[str, Tensor], Callable[[], MinibatchLoss]]]:
+        """Minibatches, each with a function that takes its step as training did and leaves all up to date."""
+        optimiser = self.optimizers(use_pl_optimizer=False)
+        for batch in batches:
+            chunk = batch if isinstance(batch, Chunk) else [batch]
+            by_hand = self.module.whole_step(optimiser) if isinstance(batch, Chunk) else None
+            for minibatch in chunk:
+                tensors = on_device(minibatch, self.device)
+                yield tensors, partial(self._take_and_store, optimiser, by_hand, tensors)
+
+    def _take_and_store(self, optimiser: Any, by_hand: Any, batch: dict[str, Tensor]) -> MinibatchLoss:
+        found = self._take_step(optimiser, by_hand, batch)
+        if by_hand is not None:
+            by_hand.store()
+        return found
+
+    def loss_of(self, minibatch: dict[str, Tensor]) -> Tensor:
+        """Loss of a minibatch, by autograd."""
+        return self.module.minibatch_loss(minibatch).loss  # type: ignore[no-any-return]
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Look at the losses at the end of an epoch, before validation would meet what went wrong."""
+        del outputs, batch, batch_idx
+        if self.trainer.is_last_batch:
+            self._check_finite()
+
+    def on_train_end(self) -> None:
+        """Look at the weights a last time."""
+        self.guard.check_weights()
 
     def validation_step(self, batch: dict[str, Tensor] | PartOfMinibatch, batch_idx: int) -> None:
         """Record the loss of a minibatch of held-out cells, with the same weights as in training."""
         del batch_idx
         self._step(batch, "validation")
 
-    def _step(self, batch: dict[str, Tensor] | PartOfMinibatch, mode: str) -> Tensor:
+    def _step(self, batch: dict[str, Tensor] | PartOfMinibatch, mode: str) -> MinibatchLoss:
         """Loss of a minibatch, in every process that of all its cells."""
         tensors, part = (batch.tensors, batch.part) if isinstance(batch, PartOfMinibatch) else (batch, None)
         with holding(part):
             found = self.module.minibatch_loss(tensors)
         self._accumulate(found, mode)
-        return found.loss
+        return found
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Step as the trainer asks for it."""
@@ -175,6 +230,8 @@ class FactorTrainingPlan(TrainingPlan):
         pending, self.pending[mode], self.n_pending[mode] = self.pending[mode], [], 0
         if not pending:
             return
+        if mode == "train" and self.first is None:
+            self.first = pending[0].reconstruction.mean()
         dtype = torch.float32 if self.device.type == "mps" else torch.float64  # MPS has no float64
 
         def total(of: Callable[[MinibatchLoss], Tensor]) -> Tensor:
@@ -203,6 +260,7 @@ class FactorTrainingPlan(TrainingPlan):
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch, and move on to the next learning rate where the trainer does not."""
+        self._check_finite()
         self._log_epoch("train")
         if not self.automatic_optimization and self.phases is not None:
             self.lr_schedulers().step()
@@ -225,23 +283,32 @@ class FactorTrainingPlan(TrainingPlan):
         curves[f"active_units_{mode}"] = (variance > ACTIVE_VARIANCE).sum()
         curves |= {f"{name}_{mode}": value for name, value in means.items()}
         if mode == "train":
-            self._check_finite(loss, means)
             values = self.module.objective.schedule_values()
             curves |= {f"schedule_{name}": value for name, value in values.items()}
         self.dimension_curves[f"kl_per_dimension_{mode}"].append(kl_per_dimension.cpu())
         publish(self.trainer, {name: float(value) for name, value in curves.items()}, shown="train_loss")
 
-    def _check_finite(self, loss: float, means: dict[str, Tensor]) -> None:
-        if math.isfinite(loss):
+    def _check_finite(self) -> None:
+        """Raise the guard's error if the losses of the epoch do not add up to a number; warn if they soar."""
+        if not self.n_cells["train"]:
             return
-        parts = {name.removeprefix("loss_"): v for name, v in means.items() if name.startswith("loss_")}
-        terms = [name for name, value in parts.items() if not value.isfinite()]
-        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
-        raise DivergenceError(
-            f"The loss is {loss} in epoch {self.current_epoch} (step {self.module.objective.step}), in "
-            f"{', '.join(terms) or 'the sum of its terms'}. Lower the learning rate (now {lr:g}) and check "
-            "the data with distaff.pp.check_counts."
-        )
+        self._add_up("train")
+        sums, n_cells = self.sums["train"], self.n_cells["train"]
+        loss = float(sums["loss"]) / n_cells
+        if not math.isfinite(loss):
+            parts = {name.removeprefix("loss_"): v for name, v in sums.items() if name.startswith("loss_")}
+            terms = [name for name, value in parts.items() if not value.isfinite()]
+            raise self.guard.found(f"The loss is {loss}", terms)
+        now, first = float(sums["reconstruction_loss"]) / n_cells, float(self.first or 0.0)
+        if now > ABSURD * max(1.0, abs(first)) and not self.warned:
+            self.warned = True
+            lr = self.trainer.optimizers[0].param_groups[0]["lr"]
+            warnings.warn(
+                f"The reconstruction loss is {now:.3g} nats a cell in epoch {self.current_epoch}, after "
+                f"{first:.3g} at the start: training diverges, though all numbers are finite. Lower the "
+                f"learning rate (now {lr:g}).",
+                stacklevel=2,
+            )
 
     # --- optimiser -------------------------------------------------------------------------------
 

@@ -12,8 +12,15 @@ import torch
 from scvi.train import TrainRunner
 
 from distaff.train.curves import CurveLogger, curve_logger
+from distaff.train.keeper import RunKeeper
 
-__all__ = ["FactorTrainRunner"]
+__all__ = ["FactorTrainRunner", "curves_of"]
+
+
+def curves_of(model: Any) -> tuple[dict[str, pd.DataFrame], int]:
+    """Curves of a model that was trained, none of any other, and their number of epochs."""
+    known = (model.history_ or {}) if model.is_trained_ else {}
+    return known, len(known["train_loss"]) if "train_loss" in known else 0
 
 
 class FactorTrainRunner(TrainRunner):
@@ -21,15 +28,26 @@ class FactorTrainRunner(TrainRunner):
 
     Each curve is a table with the epoch as index: one column for a number, one a dimension for the KL of
     each dimension. Epochs go on counting over several runs. Several processes have the same curves, those
-    of the first.
+    of the first. A ``keeper`` writes the run down; where it knows one to go on from, the curves go on too.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        keeper: RunKeeper | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.keeper = keeper
+        if keeper is not None:
+            kwargs["callbacks"] = [*kwargs.get("callbacks", []), keeper]
+            keeper.curves = lambda: (self.curves(), self.past[1])
         with warnings.catch_warnings():  # data_parallel() puts it back
             warnings.filterwarnings("ignore", message="early_stopping was automatically disabled")
             super().__init__(*args, **{**kwargs, "logger": _logger(kwargs)})
         if curve_logger(self.trainer.loggers) is None:  # the user's own loggers do not keep the curves
             self.trainer.loggers = [*self.trainer.loggers, CurveLogger()]
+        known = keeper.known if keeper else None
+        self.past = curves_of(self.model) if known is None else (known["curves"], known["n_before"])
 
     def _run_training_core(self) -> None:
         if self.trainer.world_size > 1:
@@ -41,12 +59,16 @@ class FactorTrainRunner(TrainRunner):
             if seed is not None:
                 os.environ["PL_GLOBAL_SEED"] = seed
         self.model.history_ = self.trainer.strategy.broadcast(self.model.history_)
+        if self.keeper is not None:
+            self.keeper.finish(self.trainer)
 
     def _update_history(self) -> None:
-        if not self.trainer.is_global_zero:  # its logger keeps nothing
-            return
-        old = (self.model.history_ or {}) if self.model.is_trained_ else {}
-        n_before = len(old["train_loss"]) if "train_loss" in old else 0
+        if self.trainer.is_global_zero:  # the loggers of others keep nothing
+            self.model.history_ = self.curves()
+
+    def curves(self) -> dict[str, pd.DataFrame]:
+        """Curves so far, those of runs before this one included."""
+        old, n_before = self.past
         new = {name: curve.astype(float) for name, curve in self._logged().items()}
         for name, rows in self.training_plan.dimension_curves.items():
             loss = new.get("train_loss" if name.endswith("train") else "validation_loss")
@@ -58,7 +80,7 @@ class FactorTrainRunner(TrainRunner):
             curve.index = (curve.index + n_before).astype(int)
             curve.index.name = "epoch"
         known = {name: [curve] for name, curve in old.items()}
-        self.model.history_ = {
+        return {
             name: pd.concat([*known.get(name, []), *([new[name]] if name in new else [])])
             for name in [*old, *(name for name in new if name not in old)]
         }
