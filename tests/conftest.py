@@ -19,8 +19,13 @@ import pandas as pd
 from scipy import sparse
 
 
-class CloseFigures:
-    """Close the figures that a test left open."""
+class Room:
+    """Each test begins with one thread, which scanpy and others change for good, and leaves no figure open."""
+
+    def pytest_runtest_setup(self) -> None:
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.get_num_threads() != 1:
+            torch.set_num_threads(1)
 
     def pytest_runtest_teardown(self) -> None:
         pyplot = sys.modules.get("matplotlib.pyplot")
@@ -30,7 +35,7 @@ class CloseFigures:
 
 def pytest_configure(config: pytest.Config) -> None:
     # a plugin of its own, since hooks of this file would not reach the doctests in src
-    config.pluginmanager.register(CloseFigures())
+    config.pluginmanager.register(Room())
 
 
 @pytest.fixture(autouse=True)

@@ -295,6 +295,6 @@ def test_figures(adata, fault):
 @pytest.mark.parametrize("matrix", ["text", None, 3.0, np.ones(4), np.ones((2, 2, 2))])
 def test_what_is_no_table_of_scores(name, matrix):
     with pytest.raises(
-        ValueError, match=r"matrix must be a table \(dimensions, factors\), got [013] dimensions"
+        ValueError, match=r"matrix must be a dense table of real numbers \(dimensions, factors\), got"
     ):
         getattr(ds.metrics, name)(matrix)

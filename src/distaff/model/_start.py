@@ -11,7 +11,7 @@ from sklearn.decomposition import NMF, PCA, FastICA
 from sklearn.exceptions import ConvergenceWarning
 
 from distaff._checks import error
-from distaff.ops import masked_nmf
+from distaff.model._masked_nmf import masked_nmf
 
 __all__ = ["NON_NEGATIVE_STARTS", "STARTS", "Start", "factorise", "log_normalise"]
 

@@ -18,6 +18,7 @@ from distaff._checks import check_int, check_number, error
 from distaff._compat import registered_genes
 from distaff.model._annotation import Annotation
 from distaff.model._fsclvm_start import MAX_CELLS, set_start
+from distaff.model._fsclvm_terms import TermsOfFSCLVM
 from distaff.model._kept_run import KeptRun, KeptRunMixin
 from distaff.model._saving import SavingMixin
 from distaff.model._setup import SetupMixin
@@ -44,7 +45,7 @@ DEFAULT_STEPS = 3000  # optimiser steps of a run without max_epochs
 UNUSED_SETUP = ("size_factor_key", "categorical_covariate_keys", "continuous_covariate_keys")
 
 
-class FSCLVM(KeptRunMixin, SavingMixin, SetupMixin, BaseModelClass):
+class FSCLVM(TermsOfFSCLVM, KeptRunMixin, SavingMixin, SetupMixin, BaseModelClass):
     r"""Factorial single-cell latent variable model, f-scLVM :cite:p:`Buettner17`.
 
     .. math::
@@ -334,65 +335,6 @@ class FSCLVM(KeptRunMixin, SavingMixin, SetupMixin, BaseModelClass):
         DataFrame (genes, factors); no value is exactly 0.
         """
         return self._gene_table(self.module.q_weights().mean)
-
-    @torch.inference_mode()
-    def get_gene_inclusion(self) -> pd.DataFrame:
-        """Posterior probability that each gene belongs to each factor.
-
-        Returns
-        -------
-        DataFrame (genes, factors), values in [0, 1].
-        """
-        return self._gene_table(self.module.q_weights().inclusion)
-
-    @torch.inference_mode()
-    def get_relevance(self) -> pd.Series:
-        r"""Relevance of each factor: its slab's variance times how much data say of its scores.
-
-        The slab's variance is the inverse of the posterior mean of :math:`\alpha_k`. A factor without genes
-        keeps an arbitrary one, so it is multiplied by one minus the posterior variance of its scores: 0 where
-        the posterior is the prior, 1 where scores are known exactly.
-
-        Returns
-        -------
-        Series (factors,), not negative.
-        """
-        ard = self.module.q_ard(self.module.q_weights())
-        values = (1.0 - self.module.score_variance()).clamp_min(0.0) / ard.mean
-        return pd.Series(values.cpu().numpy(), index=self.factor_names, name="relevance")
-
-    @property
-    def active_terms(self) -> list[str]:
-        """Names of the factors that are on, see :meth:`get_terms`."""
-        table = self.get_terms()
-        return table.index[table["active"]].to_list()
-
-    @torch.inference_mode()
-    def get_terms(self) -> pd.DataFrame:
-        """What became of each gene set.
-
-        Returns
-        -------
-        DataFrame with one row a factor: ``kind`` (annotated, sparse, dense), ``active``: whether data fix at
-        least half of the variance of its scores, ``relevance``, ``l2_norm`` of its loadings, ``n_genes`` with
-        an inclusion probability above 0.5, of which ``n_kept`` are in the set and ``n_added`` are not;
-        ``n_dropped`` genes of the set are at most at 0.5.
-        """
-        names, n_sets = self.factor_names, len(self._annotation.names)
-        inside = np.zeros((self.summary_stats.n_vars, len(names)), dtype=bool)
-        inside[:, :n_sets] = self._annotation.mask != 0
-        used = self.get_gene_inclusion().to_numpy() > 0.5
-        table = {
-            "kind": self.factor_kinds,
-            "active": self.module.score_variance().cpu().numpy() < 0.5,
-            "relevance": self.get_relevance(),
-            "l2_norm": (self.get_loadings() ** 2).sum() ** 0.5,
-            "n_genes": used.sum(axis=0),
-            "n_kept": (used & inside).sum(axis=0),
-            "n_added": (used & ~inside).sum(axis=0),
-            "n_dropped": (~used & inside).sum(axis=0),
-        }
-        return pd.DataFrame(table, index=names)
 
 
 def _check_setup(setup: dict[str, Any]) -> None:

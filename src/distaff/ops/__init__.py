@@ -7,7 +7,6 @@ from distaff.ops.dip import dip_penalty
 from distaff.ops.divergences import kl_divergence
 from distaff.ops.hidden_layer import hidden_layer
 from distaff.ops.hsic import hsic, hsic_matrix
-from distaff.ops.masked_nmf import masked_nmf
 from distaff.ops.parts import Part, cell_mean, gather_cells, held_part, holding, noise, rsample
 from distaff.ops.penalties import batch_capacity_penalty, cell_capacity_penalty
 from distaff.ops.prox import (
@@ -51,7 +50,6 @@ __all__ = [
     "linear_count_log_likelihood",
     "linear_map",
     "log1p",
-    "masked_nmf",
     "noise",
     "prox_group_metric",
     "prox_l1_group",

@@ -67,7 +67,7 @@ def publish(trainer: Trainer, curves: Mapping[str, float], *, shown: str) -> Non
     shown
         Name of the one that the progress bar shows, if it is there.
     """
-    values = torch.tensor(list(curves.values()), dtype=torch.float64)
+    values = torch.tensor(list(curves.values()), dtype=torch.float32)
     if trainer.world_size > 1:
         reduced = trainer.strategy.reduce(values.to(trainer.strategy.root_device), reduce_op="mean")
         values = torch.as_tensor(reduced).cpu()

@@ -28,11 +28,11 @@ def _head_back(gradient, units, weight, turned, d_units, d_weight, d_bias):
     n_cells, n_dimensions = gradient.shape
     add_product(gradient, weight, d_units, n_dimensions)
     for k in range(n_dimensions):
-        total = F(0.0)
+        total = 0.0
         for i in range(n_cells):
             turned[k, i] = gradient[i, k]
-            total += gradient[i, k]
-        d_bias[k] = total
+            total += np.float64(gradient[i, k])
+        d_bias[k] = F(total)
     add_product(turned, units, d_weight, n_cells)
 
 

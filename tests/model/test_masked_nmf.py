@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 from sklearn.decomposition import non_negative_factorization
 
-from distaff.ops import masked_nmf
+from distaff.model._masked_nmf import masked_nmf
 
 
 @pytest.fixture
