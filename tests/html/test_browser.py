@@ -106,6 +106,19 @@ class Browser:
         self.settle()
 
 
+def _started(start, attempts=3):
+    """Start the browser: on a busy machine its first start may take longer than selenium waits."""
+    from selenium.common.exceptions import WebDriverException
+
+    for left in reversed(range(attempts)):
+        try:
+            return start()
+        except WebDriverException:
+            if not left:
+                raise
+    return None
+
+
 @pytest.fixture(scope="module")
 def window():
     """Chromium; without it the tests are skipped on a developer's machine and fail in CI."""
@@ -123,7 +136,7 @@ def window():
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(service))
+    driver = _started(lambda: webdriver.Chrome(options=options, service=webdriver.ChromeService(service)))
     driver.set_script_timeout(10)
     yield Browser(driver)
     driver.quit()
