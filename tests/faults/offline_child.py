@@ -19,9 +19,6 @@ def listen(event, arguments):
     raise OSError(f"No network without the user's word: {heard[-1]}")
 
 
-sys.addaudithook(listen)
-
-
 def main(folder):
     import matplotlib as mpl
 
@@ -61,5 +58,6 @@ def main(folder):
 if __name__ == "__main__":
     from pathlib import Path
 
+    sys.addaudithook(listen)  # for good: not where this file is only imported
     main(Path(sys.argv[1]))
     assert not heard, heard

@@ -28,7 +28,7 @@ def test_an_afternoon_without_a_network(tmp_path):
 )
 def test_the_ear_hears(talk):
     """The hook of the child would have heard of any of these."""
-    code = f"import runpy; child = runpy.run_path({str(CHILD)!r})\ntry:\n    {talk}\nexcept OSError: pass\nprint(child['heard'])"
+    code = f"import runpy, sys; child = runpy.run_path({str(CHILD)!r}); sys.addaudithook(child['listen'])\ntry:\n    {talk}\nexcept OSError: pass\nprint(child['heard'])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )

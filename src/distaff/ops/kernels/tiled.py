@@ -6,6 +6,7 @@ import numpy as np
 
 from distaff.ops.kernels.compile import inner, kernel
 from distaff.ops.kernels.vectors import log1p_values
+from distaff.ops.kernels.views import row_part
 from distaff.ops.kernels.weighted_rows import add_weighted_rows
 
 __all__ = ["add_tiled_rows"]
@@ -72,14 +73,15 @@ def _add_block(
     n_rows, step = out.shape[0], np.int64(base.shape[0] > 1)
     for t in range(n_tiles):
         place[:n_rows] = indptr[:n_rows] - indptr[0]
+        tile = tiles[t]
         for limit in range(GENES, n_genes + GENES, GENES):
             for i in range(n_rows):
-                row = out[i, t * width : (t + 1) * width]
+                row = row_part(out, i, t * width, (t + 1) * width)
                 if limit == GENES:
                     for c in range(width):
                         row[c] = base[i * step, t * width + c]
                 start, end = place[i], indptr[i + 1] - indptr[0]
                 if limit < n_genes:
                     end = _first_from(indices, start, end, limit)
-                add_weighted_rows(indices, values, tiles[t], np.int64(0), row, start, end)
+                add_weighted_rows(indices, values, tile, np.int64(0), row, start, end)
                 place[i] = end
