@@ -107,15 +107,29 @@ def check_genes_within(numbers: np.ndarray, n: int, place: str, *, of: str = "ge
         raise error(f"{place} must number its {of} from 0 to {n - 1}", got=got, fix=DAMAGED)
 
 
-def true_csr(matrix: Any) -> sparse.csr_matrix:
-    """Same values as a CSR matrix, each stored once; arrays are shared where they can be.
+def true_csr(matrix: Any, place: str) -> sparse.csr_matrix:
+    """Check a sparse matrix as :func:`check_storage` does, and return it as CSR, each value stored once.
 
-    What the matrix says of itself, that its entries are sorted and unique, is not believed: scipy keeps it
-    when arrays are changed in place.
+    Arrays are shared where they can be. What the matrix says of itself, that its entries are sorted and
+    unique, is not believed: scipy keeps it when arrays are changed in place. Where they are, the first and
+    the last entry of a row stand for all.
     """
-    rows = matrix.tocsr()
-    fresh = sparse.csr_matrix((rows.data, rows.indices, rows.indptr), shape=rows.shape, copy=False)
-    if not fresh.has_canonical_format:
+    if matrix.format != "csr":
+        check_storage(matrix, place)
+        matrix = matrix.tocsr()
+    shape = matrix.shape
+    check_type(matrix.dtype, place)
+    n_values = min(len(matrix.data), len(matrix.indices))
+    check_pointers(matrix.indptr, n_values=n_values, shape=shape, place=place)
+    check_genes_within(matrix.indices[:1], shape[1], place)  # whether they are numbers at all
+    fresh = sparse.csr_matrix((matrix.data, matrix.indices, matrix.indptr), shape=shape, copy=False)
+    first, behind = fresh.indptr[:-1], fresh.indptr[1:]
+    if fresh.has_canonical_format:
+        filled = first < behind
+        check_genes_within(fresh.indices[first[filled]], shape[1], place)
+        check_genes_within(fresh.indices[behind[filled] - 1], shape[1], place)
+    else:
+        check_genes_within(fresh.indices, shape[1], place)
         fresh = fresh.copy()
         fresh.sum_duplicates()
     return fresh

@@ -113,9 +113,9 @@ def _categories(manager: AnnDataManager, setup: dict[str, Any]) -> Iterator[tupl
 
 
 def _one_to_one(codes: np.ndarray, column: pd.Series) -> bool:
-    values = pd.factorize(column)[0]
-    pairs = len(np.unique(np.stack([codes.astype(np.int64), values]), axis=1).T)
-    return pairs == len(np.unique(codes)) == len(np.unique(values))
+    values = pd.factorize(column)[0].astype(np.int64)
+    pairs = codes.astype(np.int64) * (values.max(initial=-1) + 2) + values + 1
+    return len(pd.unique(pairs)) == len(pd.unique(codes)) == len(pd.unique(values))
 
 
 def _mark(adata: AnnData, layer: str | None) -> Mark:

@@ -121,10 +121,10 @@ def _row_blocks(matrix: Any, place: str) -> Iterator[tuple[int, Any]]:
     if is_on_disk(matrix):
         yield from DiskRows(matrix, place=place).blocks()
         return
-    check_storage(matrix, place)
     if sparse.issparse(matrix):
-        yield 0, true_csr(matrix)
+        yield 0, true_csr(matrix, place)
     else:
+        check_storage(matrix, place)
         n_rows = max(1, CHUNK_VALUES // max(1, matrix.shape[1]))
         for start in range(0, matrix.shape[0], n_rows):
             yield start, np.asarray(matrix[start : start + n_rows])

@@ -45,8 +45,12 @@ class InMemory:
     block_size = 1
 
     def __init__(self, counts: Any) -> None:
-        check_storage(counts, "The matrix of counts")  # it may have changed since it was set up
-        self.counts = true_csr(counts) if sparse.issparse(counts) else counts
+        place = "The matrix of counts"  # it may have changed since it was set up
+        if sparse.issparse(counts):
+            counts = true_csr(counts, place)
+        else:
+            check_storage(counts, place)
+        self.counts = counts
 
     def pool(self, positions: np.ndarray) -> tuple[Block, np.ndarray]:
         """All rows, and the positions themselves."""
