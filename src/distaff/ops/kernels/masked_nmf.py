@@ -51,6 +51,13 @@ def _fit(cells, factors, loadings, first, last, scores, out):
         out[n] = max(out[n], LEAST)
 
 
+@inner
+def _divide(values, start, fitted):
+    """``fitted`` to the values over it."""
+    for n in range(fitted.size):
+        fitted[n] = values[start + n] / fitted[n]
+
+
 @kernel
 def update_scores(indptr, indices, values, starts, factors, loadings, sums, scores):
     """One update of ``scores``; ``sums`` are those of the loadings of each factor."""
@@ -60,8 +67,7 @@ def update_scores(indptr, indices, values, starts, factors, loadings, sums, scor
         start, stop = indptr[j], indptr[j + 1]
         cells, ratio = part(indices, start, stop), part(buffer, 0, stop - start)
         _fit(cells, factors, loadings, starts[j], starts[j + 1], scores, ratio)
-        for n in range(ratio.size):
-            ratio[n] = values[start + n] / ratio[n]
+        _divide(values, start, ratio)
         for t in range(starts[j], starts[j + 1]):
             _add_to(row_part(gain, factors[t], 0, n_cells), cells, loadings[t], ratio)
     for k in range(n_factors):
@@ -78,8 +84,7 @@ def update_loadings(indptr, indices, values, starts, factors, loadings, sums, sc
         start, stop = indptr[j], indptr[j + 1]
         cells, ratio = part(indices, start, stop), part(buffer, 0, stop - start)
         _fit(cells, factors, loadings, starts[j], starts[j + 1], scores, ratio)
-        for n in range(ratio.size):
-            ratio[n] = values[start + n] / ratio[n]
+        _divide(values, start, ratio)
         for t in range(starts[j], starts[j + 1]):
             k = factors[t]
             loadings[t] *= _dot_taken(row_part(scores, k, 0, n_cells), cells, ratio) / sums[k]

@@ -8,7 +8,7 @@ from distaff.ops.kernels.compile import inner
 from distaff.ops.kernels.products import COLUMNS, SIDE, add_products
 from distaff.ops.kernels.views import row_part
 
-__all__ = ["SIDE", "add_product", "times_transposed"]
+__all__ = ["SIDE", "add_product", "dot", "times_transposed"]
 
 F = np.float32
 
@@ -47,7 +47,8 @@ def _four_dots(g0, g1, g2, g3, w):
 
 
 @inner
-def _dot(g, w):
+def dot(g, w):
+    """Sum of products of two vectors."""
     total = F(0.0)
     for j in range(w.size):
         total += g[j] * w[j]
@@ -67,4 +68,4 @@ def times_transposed(rows, weight, out):
             out[i, k], out[i + 1, k], out[i + 2, k], out[i + 3, k] = s
     for i in range(fours, n_rows):
         for k in range(weight.shape[0]):
-            out[i, k] = _dot(row_part(rows, i, 0, n_columns), row_part(weight, k, 0, n_columns))
+            out[i, k] = dot(row_part(rows, i, 0, n_columns), row_part(weight, k, 0, n_columns))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from distaff.ops.kernels.compile import inner, kernel
+from distaff.ops.kernels.compile import kernel
+from distaff.ops.kernels.narrow import dot
 from distaff.ops.kernels.sparse_rows import gather_row
 from distaff.ops.kernels.transpose16 import TILE, transpose_tile
 from distaff.ops.kernels.views import row_part
@@ -71,14 +72,6 @@ def turn(matrix, out):
                 out[j + t, i] = matrix[i, j + t]
 
 
-@inner
-def _dot(a, b):
-    total = F(0.0)
-    for i in range(a.size):
-        total += a[i] * b[i]
-    return total
-
-
 @kernel
 def sparse_affine_back(starts, genes, values, features, gradient, d_features, d_values):
     """Fill ``d_features`` (factors, room for cells), and add to ``d_values`` unless it is empty.
@@ -91,4 +84,4 @@ def sparse_affine_back(starts, genes, values, features, gradient, d_features, d_
         if d_values.size:
             row = row_part(features, k, 0, room)
             for p in range(starts[k], starts[k + 1]):
-                d_values[p] += _dot(row, row_part(gradient, genes[p], 0, room))
+                d_values[p] += dot(row, row_part(gradient, genes[p], 0, room))
