@@ -22,8 +22,6 @@ __all__ = ["ANEW", "check_slots", "check_unchanged", "mark_counts", "moved_genes
 
 Mark = tuple[Any, ...]
 
-MOST_SUMMED = 2**20  # values that tell counts from others; all would take a tenth of a pass over cells
-
 ANEW = "Call setup_anndata and build the model anew, or change a copy (adata.copy()) in its place."
 
 
@@ -119,10 +117,9 @@ def _one_to_one(codes: np.ndarray, column: pd.Series) -> bool:
 
 
 def _mark(adata: AnnData, layer: str | None) -> Mark:
-    """Shape and sum of a million values or two in memory, evenly taken; a file is not looked at."""
+    """Shape and sum of the values in memory; a file is not looked at."""
     matrix = adata.X if layer is None else adata.layers.get(layer)
     if matrix is None or is_on_disk(matrix):
         return (adata.shape, type(matrix).__name__)
     values = matrix.data if sparse.issparse(matrix) else np.asarray(matrix)
-    values = np.ravel(values, order="K")[:: max(1, values.size // MOST_SUMMED)]
     return (adata.shape, float(values.sum(dtype=np.float64)))
