@@ -6,9 +6,19 @@ from dataclasses import dataclass
 
 from distaff._checks import error
 
-__all__ = ["DEFAULT_KEY", "GEP_SCORE", "MINIFIED", "SIMULATION", "MinifiedSlots", "SimulationSlots", "Slots"]
+__all__ = [
+    "DEFAULT_KEY",
+    "GEP_SCORE",
+    "MINIFIED",
+    "SIMULATION",
+    "SOURCE",
+    "MinifiedSlots",
+    "SimulationSlots",
+    "Slots",
+]
 
 DEFAULT_KEY = "distaff"
+SOURCE = "source"  # uns: files that public data were read from, and their checksums
 GEP_SCORE = "gep_score"  # obsm: DataFrame (cells, gene sets); uns: what it was computed with
 
 

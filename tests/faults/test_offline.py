@@ -50,6 +50,7 @@ NETWORK = {
     "urllib3",
 }
 PICKLES = {"cloudpickle", "dill", "joblib.load", "marshal", "numpy.load", "pickle", "shelve", "torch.load"}
+LOADER = "datasets/_public.py"  # downloads public data, which the user asks for by calling a loader
 ALIASES = {"np": "numpy", "pd": "pandas"}
 
 
@@ -73,6 +74,7 @@ def test_no_code_of_ours_talks_or_unpickles():
         for name in names_used(file):
             parts = name.split(".")
             heads = {".".join(parts[: i + 1]) for i in range(len(parts))}
-            if heads & (NETWORK | PICKLES):
+            allowed = {"pooch"} if file.relative_to(source).as_posix() == LOADER else set()
+            if heads & (NETWORK | PICKLES) - allowed:
                 found.append(f"{file.relative_to(source)}: {name}")
     assert found == []
