@@ -27,6 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "tl": {"model", "metrics", "pp"},
     "pl": set(),
     "html": {"pl"},
+    "extend": {"ops", "nn", "objectives", "model"},
     "hub": {"model", "metrics", "datasets", "pp", "tl", "pl"},
     "cli": {
         "model",

@@ -160,6 +160,17 @@ def test_page_on_saving(make_adata, tmp_path, monkeypatch) -> None:
     ]
 
 
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the source distribution has no docs")
+def test_page_on_own_parts(make_adata) -> None:
+    adata = make_adata(100, 30, covariates=True)
+    names = {"adata": adata}
+    few = "train(2, accelerator='cpu', enable_progress_bar=False, "
+    for block in python_blocks(DOCS / "extending.md"):
+        curve = run(block.replace("train(", few), names)
+    assert len(curve) == 2
+    assert adata.obsm["X_distaff"].shape == (100, 10)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of Ray
 @pytest.mark.skipif(not DOCS.is_dir(), reason="the source distribution has no docs")

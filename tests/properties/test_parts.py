@@ -51,6 +51,7 @@ WITHOUT_TEST = {
 }
 ROOMS = {
     "cli": "test_cli_files",
+    "extend": "parts of the user: tests/extend",
     "datasets": "test_preparation",
     "html": "test_arguments: report",
     "metrics": "test_metrics",

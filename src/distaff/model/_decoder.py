@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +17,10 @@ from distaff.nn.linear_decoder import LinearDecoder
 from distaff.nn.readouts import AbstractRate, AdditiveRate, LogLinearRate
 from distaff.nn.terms import Terms
 
-__all__ = ["LINEAR", "DecoderConfig"]
+__all__ = ["DECODERS", "LINEAR", "OWN_DECODERS", "DecoderConfig"]
 
 DECODERS = ("mlp", "linear", "additive", "annotated")
+OWN_DECODERS: dict[str, Callable[..., AbstractDecoder]] = {}  # see distaff.extend.register
 LINEAR = ("linear", "annotated")
 MASKS = ("soft", "hard")
 PROXES = ("metric", "paper")
@@ -44,7 +45,7 @@ class DecoderConfig:
     prox: str = "metric"
 
     def __post_init__(self) -> None:
-        check_choice("decoder", self.decoder, DECODERS)
+        check_choice("decoder", self.decoder, (*DECODERS, *OWN_DECODERS))
         check_choice("mask", self.mask, MASKS)
         check_choice("rate", self.rate, RATES)
         check_choice("prox", self.prox, PROXES)
@@ -88,6 +89,8 @@ class DecoderConfig:
         added: Sequence[Terms] = (),
     ) -> AbstractDecoder:
         """Decoder for the heads of a likelihood."""
+        if self.decoder in OWN_DECODERS:
+            return OWN_DECODERS[self.decoder](n_latent, n_genes, heads, spec=spec)
         if self.decoder == "mlp":
             return MLPDecoder(n_latent, n_genes, heads, widths=self.widths, spec=spec)
         if self.decoder == "additive":

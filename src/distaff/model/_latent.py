@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from distaff._checks import check_choice, check_flag, check_int, check_number, error
@@ -31,7 +32,7 @@ from distaff.nn.priors import (
 from distaff.nn.scheduled import Scheduled
 from distaff.ops import Linear
 
-__all__ = ["SLAB_PRIORS", "LatentConfig"]
+__all__ = ["LINKS", "OWN_PRIORS", "SLAB_PRIORS", "LatentConfig", "OwnPrior"]
 
 LINKS: dict[str, type[AbstractLink]] = {
     "normal": Identity,
@@ -54,6 +55,17 @@ VSC_STEEPNESS = (10.0, 50.0)
 
 
 @dataclass(frozen=True)
+class OwnPrior:
+    """How a prior of the user is made of the number of dimensions, and what becomes of its variable."""
+
+    build: Callable[[int], AbstractPrior]
+    link: type[AbstractLink]
+
+
+OWN_PRIORS: dict[str, OwnPrior] = {}  # see distaff.extend.register
+
+
+@dataclass(frozen=True)
 class LatentConfig:
     """Latent arguments of a model; see :class:`~distaff.model.FactorVAE`."""
 
@@ -68,7 +80,7 @@ class LatentConfig:
     n_added: tuple[int, ...] = ()  # dimensions among n_latent that each query added; AnnotatedVAE only
 
     def __post_init__(self) -> None:
-        check_choice("prior", self.prior, LINKS)
+        check_choice("prior", self.prior, (*LINKS, *OWN_PRIORS))
         check_int("n_latent", self.n_latent, minimum=1)
         check_choice("slab_prior", self.slab_prior, SLAB_PRIORS)
         check_choice("relaxation", self.relaxation, RELAXATIONS)
@@ -119,7 +131,7 @@ class LatentConfig:
         """Posterior on features of the encoder."""
         if self.prior == "deterministic":
             return PointPosterior(n_features, self.n_latent, n_added=self.n_added)
-        link = LINKS[self.prior]()
+        link = OWN_PRIORS[self.prior].link() if self.prior in OWN_PRIORS else LINKS[self.prior]()
         if not self.has_gate:
             return NormalPosterior(n_features, self.n_latent, link, n_added=self.n_added)
         slab_weight = Scheduled(Linear(0.0 if self.slab_warmup else 1.0, 1.0))
@@ -132,6 +144,8 @@ class LatentConfig:
 
     def prior_part(self, n_genes: int, n_features: int) -> AbstractPrior:
         """Prior of the same variable."""
+        if self.prior in OWN_PRIORS:
+            return OWN_PRIORS[self.prior].build(self.n_latent)
         if self.prior == "deterministic":
             return FlatPrior()
         if self.prior == "vamp":

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from distaff._checks import check_choice, check_int, check_number, error
+from distaff._checks import check_choice, check_int, check_number, error, listing
 from distaff.objectives import (
     DIP1,
     DIP2,
@@ -29,11 +29,13 @@ from distaff.ops import (
     cell_capacity_penalty,
 )
 
-__all__ = ["ObjectiveConfig"]
+__all__ = ["OWN_TERMS", "TERMS", "ObjectiveConfig"]
 
 CAPACITY_PENALTIES = {"batch": batch_capacity_penalty, "cell": cell_capacity_penalty}
 RISES: dict[str, type] = {"linear": Linear, "cosine": Cosine, "sigmoid": Sigmoid, "cyclical": Cyclical}
 DIP_FORMS: dict[str, type] = {"I": DIP1, "II": DIP2}
+TERMS = ("reconstruction", "kl", "capacity", "total_correlation", "dip", "hsic", "latent_norm", "library")
+OWN_TERMS: dict[str, Callable[[Schedule], AbstractTerm]] = {}  # see distaff.extend.register
 RISING_SHARE = 0.5  # of the first run, in which beta or the capacity rises unless the user says how long
 
 
@@ -54,6 +56,7 @@ class ObjectiveConfig:
     dip_form: str = "II"
     hsic: float = 0.0
     latent_norm: float = 0.0
+    terms: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         for name in ("beta", "total_correlation", "hsic", "latent_norm", "capacity_start"):
@@ -69,6 +72,22 @@ class ObjectiveConfig:
                 check_int(name, value, minimum=1 if name == "capacity_steps" else 0)
         self._check_dip()
         self._check_warmup()
+        self._check_terms()
+
+    def _check_terms(self) -> None:
+        if self.terms is None:
+            return
+        if not isinstance(self.terms, Mapping):
+            got = type(self.terms).__name__
+            raise error("terms must be a dict from names to weights", got=got, kind=TypeError)
+        for name, weight in self.terms.items():
+            if name not in OWN_TERMS:
+                raise error(
+                    "terms must name registered terms",
+                    got=repr(name),
+                    fix=f"Registered are {listing(OWN_TERMS) or 'none'}: see distaff.extend.register_term.",
+                )
+            check_number(f"Weight of {name!r}", weight, minimum=0)
 
     def _check_dip(self) -> None:
         if self.dip is None:
@@ -114,7 +133,14 @@ class ObjectiveConfig:
             terms.append(HSIC(self._rising(self.hsic)))
         if self.latent_norm:
             terms.append(LatentNorm(Constant(self.latent_norm)))
+        terms += [self._own_term(name, weight) for name, weight in (self.terms or {}).items()]
         return Objective(terms)
+
+    def _own_term(self, name: str, weight: float) -> AbstractTerm:
+        term = OWN_TERMS[name](self._rising(weight))
+        if term.name != name:
+            raise error(f"The term registered as {name!r} must have this name", got=repr(term.name))
+        return term
 
     def _kl_term(self) -> AbstractTerm:
         if self.has_capacity:

@@ -286,8 +286,9 @@ def _bare_model(
     except Exception as exception:  # whatever a made-up content leads to
         raise error(
             f"{files.document} must describe a {cls.__name__} that this version of distaff can build",
-            got=f"{type(exception).__name__}: {exception}",
-            fix=f"It says that distaff {document['versions'].get('distaff')} wrote it: load it with that.",
+            got=f"{type(exception).__name__}: {str(exception).rstrip('.')}",
+            fix=f"It says that distaff {document['versions'].get('distaff')} wrote it: load it with that. Priors, "
+            "decoders and terms of its author's own must be registered first (distaff.extend.register_prior).",
         ) from exception
     return attributes, model
 

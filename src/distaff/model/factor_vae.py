@@ -35,9 +35,11 @@ class FactorVAE(FactorModel):
     prior
         ``"normal"``, ``"logistic_normal"`` (rows sum to 1), ``"spike_slab"``, ``"vamp"`` (mixture of
         posteriors of learned profiles), the non-negative ``"softplus_normal"``, ``"lognormal"`` and
-        ``"exponential"``, or ``"deterministic"``.
+        ``"exponential"``, ``"deterministic"``, or one of your own: see
+        :func:`~distaff.extend.register_prior`.
     decoder
-        ``"mlp"``, ``"linear"``, ``"additive"`` (one small network a factor) or ``"annotated"`` (gene sets).
+        ``"mlp"``, ``"linear"``, ``"additive"`` (one small network a factor), ``"annotated"`` (gene sets), or
+        one of your own: see :func:`~distaff.extend.register_decoder`.
     gate
         Switch the dimensions of a non-negative prior off and on by cell.
     alpha
@@ -114,6 +116,9 @@ class FactorVAE(FactorModel):
         ``"I"`` (covariance of the means) or ``"II"`` (of the aggregated posterior).
     hsic
         Weight of the Hilbert-Schmidt independence criterion between dimensions; useful from about 100 on.
+    terms
+        Weights of further terms of the loss, by the name under which
+        :func:`~distaff.extend.register_term` knows them; None for none.
 
     Examples
     --------
@@ -172,6 +177,7 @@ class FactorVAE(FactorModel):
         dip: tuple[float, float] | None = None,
         dip_form: str = "II",
         hsic: float = 0.0,
+        terms: dict[str, float] | None = None,
     ) -> None:
         super().__init__(adata, registry)
         check_choice("encoder", encoder, ("mlp",))
@@ -210,6 +216,7 @@ class FactorVAE(FactorModel):
             dip,
             dip_form,
             hsic,
+            terms=terms,
         )
         config = ModelConfig(
             widths=widths,
