@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.distributions import Laplace, Normal
 
+from distaff.extend import check_decoder, check_prior, check_term
 from distaff.nn.additive_decoder import AdditiveDecoder
 from distaff.nn.decoders import AbstractDecoder, MLPDecoder
 from distaff.nn.linear_decoder import LinearDecoder
@@ -26,7 +27,6 @@ from distaff.objectives import (
     TotalCorrelation,
 )
 from distaff.ops import Schedule, batch_capacity_penalty, cell_capacity_penalty
-from distaff.extend import check_decoder, check_prior, check_term
 
 
 class Own(AbstractPrior):

@@ -1,4 +1,4 @@
-"""Parts of your own: their names for :class:`~distaff.model.FactorVAE`, and the checks that all of ours pass."""
+"""Parts of your own for :class:`~distaff.model.FactorVAE`: their names, and the checks that ours pass too."""
 
 from distaff.extend.decoders import check_decoder
 from distaff.extend.priors import check_prior

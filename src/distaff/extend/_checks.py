@@ -1,4 +1,4 @@
-"""What all parts are asked for: finite values of one shape, gradients, the same answer twice and after a load."""
+"""What all parts are asked for: finite values, gradients, the same answer twice and after a load."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def check_module(part: nn.Module, call: Callable[[nn.Module], Tensor]) -> None:
             gradient = torch.zeros(1) if parameter.grad is None else parameter.grad
             check_tensor(f"The gradient of {name}", gradient, parameter.shape, (1,))
             if not bool(gradient.abs().sum() > 0):
-                raise error(f"Parameter {name} must change the result", got="no gradient", kind=AssertionError)
+                rule = f"Parameter {name} must change the result"
+                raise error(rule, got="no gradient", kind=AssertionError)
     part.eval()
     with torch.no_grad():
         first = call(part)

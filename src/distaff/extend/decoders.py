@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from distaff._checks import error
+from distaff.extend._checks import CELLS, GENES, check_module, check_tensor, draw
 from distaff.nn import Covariates, CovariateSpec
 from distaff.nn.decoders import AbstractDecoder
-from distaff.extend._checks import CELLS, GENES, check_module, check_tensor, draw
 
 __all__ = ["check_decoder"]
 

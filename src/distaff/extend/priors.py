@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
 
 from distaff._checks import error
+from distaff.extend._checks import CELLS, check_module, check_tensor, draw
 from distaff.nn.priors import AbstractPrior
 from distaff.ops import kl_divergence
-from distaff.extend._checks import CELLS, check_module, check_tensor, draw
 
 __all__ = ["check_prior"]
 
@@ -39,8 +39,8 @@ def check_prior(build: Callable[[int], AbstractPrior]) -> None:
     for n_latent in (1, 3):
         prior = build(n_latent)
         if not isinstance(prior, AbstractPrior):
-            got = type(prior).__name__
-            raise error("build must return an AbstractPrior of distaff.nn.priors", got=got, kind=AssertionError)
+            rule = "build must return an AbstractPrior of distaff.nn.priors"
+            raise error(rule, got=type(prior).__name__, kind=AssertionError)
         _check_density(prior, n_latent)
         check_module(prior, lambda part, n=n_latent: _kl(part, n).sum())
 
@@ -76,5 +76,6 @@ def _check_density(prior: AbstractPrior, n_latent: int) -> None:
     kl_divergence(q, _of(prior, n_latent), sample).sum().backward()
     for name, tensor in (("mean", q.loc), ("scale", q.scale)):
         if tensor.grad is None:
-            raise error(f"The KL must depend on the posterior's {name}", got="no gradient", kind=AssertionError)
+            rule = f"The KL must depend on the posterior's {name}"
+            raise error(rule, got="no gradient", kind=AssertionError)
         check_tensor(f"The gradient of the KL by the posterior's {name}", tensor.grad, (CELLS, n_latent))

@@ -1,7 +1,7 @@
 """Parts of the user's own, under names that :class:`~distaff.model.FactorVAE` takes like those it knows.
 
-A name, not the part, is what a saved model holds: it can be printed, compared and loaded without running code of
-a file. Whoever loads the model registers the part first, by importing the code that does.
+A name, not the part, is what a saved model holds: it can be printed, compared and loaded without running
+code of a file. Whoever loads the model registers the part first, by importing the code that does.
 """
 
 from __future__ import annotations

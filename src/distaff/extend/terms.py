@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from distaff._checks import error
+from distaff.extend._checks import CELLS, check_tensor, draw
 from distaff.objectives import AbstractTerm, LossInputs, Objective
 from distaff.ops import Constant, Schedule
-from distaff.extend._checks import CELLS, check_tensor, draw
 
 __all__ = ["check_term"]
 

@@ -287,8 +287,8 @@ def _bare_model(
         raise error(
             f"{files.document} must describe a {cls.__name__} that this version of distaff can build",
             got=f"{type(exception).__name__}: {str(exception).rstrip('.')}",
-            fix=f"It says that distaff {document['versions'].get('distaff')} wrote it: load it with that. Priors, "
-            "decoders and terms of its author's own must be registered first (distaff.extend.register_prior).",
+            fix=f"It says that distaff {document['versions'].get('distaff')} wrote it: load it with that. "
+            "Parts of its author's own must be registered first (distaff.extend).",
         ) from exception
     return attributes, model
 
