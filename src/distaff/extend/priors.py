@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +43,7 @@ def check_prior(build: Callable[[int], AbstractPrior]) -> None:
             rule = "build must return an AbstractPrior of distaff.nn.priors"
             raise error(rule, got=type(prior).__name__, kind=AssertionError)
         _check_density(prior, n_latent)
-        check_module(prior, lambda part, n=n_latent: _kl(part, n).sum())
+        check_module(prior, partial(_total_kl, n_latent=n_latent))
 
 
 def _posterior(n_latent: int) -> Normal:
@@ -57,6 +58,10 @@ def _of(prior: nn.Module, n_latent: int) -> Distribution:
         return Normal(x @ weight, torch.ones(len(x), n_latent))
 
     return prior(draw(CELLS, FEATURES, seed=2), encode)
+
+
+def _total_kl(prior: nn.Module, n_latent: int) -> Tensor:
+    return _kl(prior, n_latent).sum()
 
 
 def _kl(prior: nn.Module, n_latent: int) -> Tensor:
