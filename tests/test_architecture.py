@@ -29,6 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "html": {"pl"},
     "extend": {"ops", "nn", "objectives", "model"},
     "hub": {"model", "metrics", "datasets", "pp", "tl", "pl"},
+    "papers": {"the whole package"},  # a user like others
     "cli": {
         "model",
         "metrics",
@@ -38,6 +39,7 @@ ROOMS: dict[str, set[str]] = {
         "pl",
         "html",
         "hub",
+        "papers",
         "the whole package",
     },  # a user like others
 }
@@ -46,10 +48,11 @@ ROOMS: dict[str, set[str]] = {
 FILES: dict[str, set[str] | None] = {
     "_keys": None,
     "_checks": None,
-    "_atomic": {"train", "model", "hub", "cli"},
+    "_atomic": {"train", "model", "hub", "papers", "cli"},
     "_disk": {"train", "model", "pp"},
     "_storage": {"_disk", "train", "pp", "cli"},
     "_runs": {"tl", "pl"},
+    "_threads": {"papers", "cli"},
     "_compat": {"module", "train", "model", "hub", "tl"},
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
 
-__all__ = ["common", "names", "number", "slot_key", "train_epochs", "whole_number"]
+__all__ = ["common", "growing", "names", "number", "slot_key", "train_epochs", "whole_number"]
 
 
 def common(*, output: str | None) -> argparse.ArgumentParser:
@@ -31,6 +31,22 @@ def common(*, output: str | None) -> argparse.ArgumentParser:
         "--accelerator", choices=("auto", "cpu", "gpu", "mps"), default="auto", help="device to train on"
     )
     group.add_argument("--debug", action="store_true", help="show where in the code an error arose")
+    return parser
+
+
+def growing(*, default: str) -> argparse.ArgumentParser:
+    """Arguments of commands whose folder grows, so that a second call goes on; ``default`` is for help."""
+    parser = argparse.ArgumentParser(add_help=False)
+    group = parser.add_argument_group("run")
+    group.add_argument(
+        "--output",
+        metavar="DIR",
+        type=folder,
+        help="folder of the results; it grows while the command runs, and a second call goes on from it "
+        f"(default: {default})",
+    )
+    group.add_argument("--debug", action="store_true", help="show where in the code an error arose")
+    parser.set_defaults(grows=True)
     return parser
 
 

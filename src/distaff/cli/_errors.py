@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-__all__ = ["InputError", "input_stage", "one_line"]
+__all__ = ["FailedTrialsError", "InputError", "input_stage", "one_line"]
 
 
 class InputError(Exception):
     """Input that the command cannot work with."""
+
+
+class FailedTrialsError(Exception):
+    """Some of the trials of a command have no result; all else is written."""
+
+    def __init__(self, failed: Mapping[str, str], report: str) -> None:
+        name, why = next(iter(failed.items()))
+        super().__init__(
+            f"{len(failed)} trials failed, the first {name} ({why}). The same command tries them again."
+        )
+        self.report = report
 
 
 @contextmanager

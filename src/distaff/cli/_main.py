@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 import distaff as ds
-from distaff.cli import demo, fit, report
-from distaff.cli._errors import InputError, one_line
+from distaff.cli import demo, fit, report, reproduce
+from distaff.cli._errors import FailedTrialsError, InputError, one_line
 from distaff.cli._quiet import log, quiet
 
 __all__ = ["main"]
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     Exit code: 0 if all went well, 2 for bad input, 130 after Ctrl-C, 143 when told to end, 1 if the training
-    diverged or the disk refused. A bug raises.
+    diverged, the disk refused, or some trials of a command that goes on after a failure failed. A bug raises.
     """
     args = _parser().parse_args(argv)
     try:
@@ -38,15 +38,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             said = args.run(args)
     except InputError as problem:
         return _fail(problem, BAD_INPUT, debug=args.debug)
+    except FailedTrialsError as problem:
+        print(problem.report)
+        return _fail(problem, FAILED, debug=args.debug)
     except (ds.train.DivergenceError, OSError) as problem:
         return _fail(problem, FAILED, debug=args.debug)
     except KeyboardInterrupt:
-        return _stopped("interrupted", INTERRUPTED)
+        return _stopped("interrupted", INTERRUPTED, args)
     except SystemExit as end:
         if isinstance(end.__context__, KeyboardInterrupt):  # lightning ends the process on Ctrl-C
-            return _stopped("interrupted", INTERRUPTED)
+            return _stopped("interrupted", INTERRUPTED, args)
         if end.code == TERMINATED:
-            return _stopped("terminated", TERMINATED)
+            return _stopped("terminated", TERMINATED, args)
         raise
     print(said)
     return 0
@@ -58,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"distaff {ds.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, fit, report):
+    for command in (demo, fit, report, reproduce):
         command.add_parser(commands)
     return parser
 
@@ -70,8 +73,9 @@ def _fail(problem: BaseException, code: int, *, debug: bool) -> int:
     return code
 
 
-def _stopped(how: str, code: int) -> int:
-    log(f"{how}, nothing was written")
+def _stopped(how: str, code: int, args: argparse.Namespace) -> int:
+    kept = f"what is done is kept in {args.output}: the same command goes on from there"
+    log(f"{how}, {kept if getattr(args, 'grows', False) else 'nothing was written'}")
     return code
 
 

@@ -1,4 +1,4 @@
-"""A folder of results that appears whole or not at all."""
+"""A folder of results: most appear whole or not at all, those that a second call goes on from grow."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ __all__ = [
     "RECORD",
     "add_to_record",
     "check_apart",
+    "check_growing",
     "check_target",
     "output_folder",
     "read_record",
@@ -76,6 +77,29 @@ def check_apart(data: Path, target: Path) -> None:
         raise error("--output must not hold the input", got=f"{str(data)!r} in {str(target)!r}")
 
 
+def check_growing(target: Path, command: str) -> None:
+    """Check that ``target`` can grow: it is new, empty, or was begun by the same command.
+
+    Raises
+    ------
+    ValueError
+        If it is no folder that can be written, or holds something else.
+    """
+    if not target.exists():
+        check_target(target, overwrite=False)
+        return
+    if not target.is_dir() or not os.access(target, os.W_OK):
+        raise error("--output must be a folder that can be written", got=repr(str(target)))
+    torn = ".partial"  # left by a process that was killed, maybe before its record was there
+    others = any(not path.name.endswith(torn) for path in target.iterdir())
+    if others and read_record(target).get("command") != command:
+        raise error(
+            f"--output must be new, empty, or begun by distaff {command}",
+            got=f"{str(target)!r}, which holds other files",
+            fix="Choose another folder.",
+        )
+
+
 @contextmanager
 def output_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
     """Folder to write into; it becomes ``target`` at the end, or vanishes if anything is raised.
@@ -110,7 +134,7 @@ def write_record(folder: Path, command: str, arguments: Mapping[str, Any]) -> No
         "versions": {package: version(package) for package in PACKAGES},
         "files": sorted(_files(folder) | {RECORD}),
     }
-    (folder / RECORD).write_text(json.dumps(record, indent=2, default=str) + "\n")
+    _write(folder / RECORD, json.dumps(record, indent=2, default=str) + "\n")
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -127,9 +151,14 @@ def add_to_record(folder: Path, name: str) -> None:
     record = read_record(folder)
     if record and name not in record["files"]:
         record["files"] = sorted([*record["files"], name])
-        partial = _sibling(folder / RECORD, "partial")
-        partial.write_text(json.dumps(record, indent=2) + "\n")
-        partial.replace(folder / RECORD)
+        _write(folder / RECORD, json.dumps(record, indent=2) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that is whole whenever the process is killed."""
+    partial = _sibling(path, "partial")
+    partial.write_text(text)
+    partial.replace(path)
 
 
 def _sibling(target: Path, suffix: str) -> Path:

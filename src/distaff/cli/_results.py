@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +12,11 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 import distaff as ds
 from distaff._keys import Slots
+from distaff._threads import one_thread
 from distaff.cli._quiet import log, show_progress
 
 if TYPE_CHECKING:
@@ -43,24 +41,9 @@ def train(model: Any, what: str, **settings: Any) -> None:
     start = time.monotonic()
     watched = show_progress()
     callbacks = [] if watched else [_EpochLog()]
-    with _one_thread():
+    with one_thread():
         model.train(enable_progress_bar=watched, callbacks=callbacks, check_val_every_n_epoch=1, **settings)
     log(f"trained for {len(model.history['train_loss'])} epochs in {time.monotonic() - start:.0f} s")
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch use one thread unless ``OMP_NUM_THREADS`` says how many.
-
-    Minibatches are small: a second thread gains little, and waits for a core that a neighbour holds.
-    """
-    n_threads = torch.get_num_threads()
-    if "OMP_NUM_THREADS" not in os.environ:  # torch has read it, also in forms such as "4,2"
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
 
 
 def embed(adata: AnnData, *, key: str, seed: int) -> None:

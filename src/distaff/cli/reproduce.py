@@ -1,0 +1,61 @@
+"""``distaff reproduce``: the results of a paper, beside those that it published."""
+
+from __future__ import annotations
+
+import argparse
+
+import matplotlib as mpl
+
+from distaff.cli._arguments import folder, growing, whole_number
+from distaff.cli._errors import FailedTrialsError, input_stage
+from distaff.cli._output import check_growing, write_record
+from distaff.cli._quiet import log
+from distaff.papers import STUDIES, reproduce
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add ``reproduce`` to the commands."""
+    parser = commands.add_parser(
+        "reproduce",
+        parents=[growing(default="distaff-STUDY")],
+        help="reproduce the results of a paper",
+        description="Train the models of a paper and write its tables and figures, the published numbers "
+        "beside ours. What is done is kept: the same command goes on where it was interrupted.",
+    )
+    parser.add_argument("study", choices=tuple(STUDIES), help="the paper")
+    parser.add_argument(
+        "--full", action="store_true", help="take the sizes of the paper (default: small ones, some minutes)"
+    )
+    parser.add_argument(
+        "--seed", type=whole_number(0), default=0, help="first of the seeds (default: %(default)s)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> str:
+    """Run the command and return its report."""
+    study = STUDIES[args.study]
+    command = f"reproduce {study.name}"
+    args.output = args.output or folder(f"distaff-{study.name}")
+    with input_stage():
+        check_growing(args.output, command)
+    args.output.mkdir(exist_ok=True)
+    arguments = {"full": args.full, "seed": args.seed}
+    write_record(args.output, command, arguments)
+    mpl.use("agg")  # no windows
+    outcome = reproduce(study, args.output, full=args.full, seed=args.seed, say=log)
+    write_record(args.output, command, arguments)
+    report = "\n".join(
+        [
+            f"Written to {args.output}:",
+            "  tables.md    published numbers beside these, and the tables that they come from",
+            "  tables.json  the same for programs",
+            "  figures/     figures of the paper",
+            "  trials/      results of each model; the same command does not train it again",
+        ]
+    )
+    if outcome.failed:
+        raise FailedTrialsError(outcome.failed, report)
+    return report

@@ -1,0 +1,10 @@
+"""The papers that distaff builds on, reproduced: one module a study, on the public functions alone."""
+
+from distaff.papers._study import Study, reproduce
+from distaff.papers._trials import Outcome, Trial, run_trials
+from distaff.papers._workers import Processes
+from distaff.papers.kimmel import KIMMEL
+
+__all__ = ["STUDIES", "Outcome", "Processes", "Study", "Trial", "reproduce", "run_trials"]
+
+STUDIES = {study.name: study for study in (KIMMEL,)}

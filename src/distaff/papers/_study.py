@@ -1,0 +1,80 @@
+"""A study: its trials, and what is made of their results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from distaff import __version__
+from distaff._threads import one_thread
+from distaff.papers._table import Table, write_tables
+from distaff.papers._trials import Outcome, Trial, Work, run_trials
+
+__all__ = ["Study", "reproduce"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What it takes to reproduce a paper.
+
+    Parameters
+    ----------
+    name
+        Name on the command line.
+    paper
+        Authors, year and title.
+    trials
+        From the size (``True`` for the paper's, ``False`` for the small one) and the first seed, the trials.
+    work
+        Does a trial, given its settings.
+    tables
+        Tables of the results, the claims first; copes with results that are missing.
+    draw
+        Writes figures of the results into a folder; copes with results that are missing.
+    """
+
+    name: str
+    paper: str
+    trials: Callable[[bool, int], list[Trial]]
+    work: Work
+    tables: Callable[[Outcome], list[Table]]
+    draw: Callable[[Outcome, Path], None]
+
+
+def reproduce(study: Study, folder: Path, *, full: bool, seed: int, say: Callable[[str], None]) -> Outcome:
+    """Do the trials of a study that are not done yet, then write its tables and figures.
+
+    Parameters
+    ----------
+    study
+        What to do.
+    folder
+        Where to write: ``trials/``, ``tables.json``, ``tables.md``, ``figures/``.
+    full
+        Take the paper's sizes.
+    seed
+        First of the seeds.
+    say
+        Told of each step.
+
+    Returns
+    -------
+    Results and failures.
+    """
+    with one_thread():
+        outcome = run_trials(folder / "trials", study.trials(full, seed), study.work, say=say)
+        say("writing tables and figures")
+        about = {
+            "preset": "full" if full else "small",
+            "seed": seed,
+            "distaff": __version__,
+            "trials": len(outcome.results) + len(outcome.failed),
+            "seconds of all trials": round(sum(result.seconds for result in outcome.results)),
+        }
+        tables = study.tables(outcome) if outcome.results else []
+        write_tables(folder, tables, heading=study.paper, about=about, failed=outcome.failed)
+        if outcome.results:
+            (folder / "figures").mkdir(exist_ok=True)
+            study.draw(outcome, folder / "figures")
+    return outcome
