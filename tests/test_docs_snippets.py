@@ -171,6 +171,19 @@ def test_page_on_own_parts(make_adata) -> None:
     assert adata.obsm["X_distaff"].shape == (100, 10)
 
 
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the source distribution has no docs")
+@pytest.mark.filterwarnings("ignore:Maximum number of iterations", "ignore:Too few cells")
+def test_page_on_migration(make_adata) -> None:
+    adata = make_adata(100, 30, covariates=True)
+    adata.obs["cell_type"] = adata.obs["label"]
+    adata.obs["condition"] = pd.Categorical(np.where(np.arange(100) % 2, "stim", "ctrl"))
+    adata.layers["lognorm"] = np.log1p(adata.X)
+    (block,) = python_blocks(DOCS / "migration.md")
+    run(block, {"ds": ds, "adata": adata})
+    assert len(adata.uns["nmf"]["factors"]) == 5
+    assert "cell_type" in adata.uns["nmf"]["disentanglement"]["scores"].index
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of Ray
 @pytest.mark.skipif(not DOCS.is_dir(), reason="the source distribution has no docs")
