@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,17 +24,43 @@ from scipy import sparse
 
 
 class Room:
-    """Each test begins with one thread, which scanpy and others change for good, and leaves no figure open."""
+    """Each test begins with one thread, which scanpy and others change for good, in an empty folder.
+
+    It leaves no figure open, and no file where the user would find it.
+    """
+
+    def __init__(self) -> None:
+        self.home = Path.cwd()
+        self.folder = Path(tempfile.mkdtemp(prefix="working-directory-"))
+
+    def pytest_collection_finish(self) -> None:
+        """Spare garbage collections all that is imported: scvi-tools starts one whenever training fails."""
+        gc.collect()
+        gc.freeze()
 
     def pytest_runtest_setup(self) -> None:
+        os.chdir(self.folder)
         torch = sys.modules.get("torch")
         if torch is not None and torch.get_num_threads() != 1:
             torch.set_num_threads(1)
 
-    def pytest_runtest_teardown(self) -> None:
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self) -> Iterator[None]:
         pyplot = sys.modules.get("matplotlib.pyplot")
         if pyplot is not None:
             pyplot.close("all")
+        try:
+            return (yield)
+        finally:
+            os.chdir(self.home)
+            left = sorted(path.name for path in self.folder.iterdir())
+            if left:
+                shutil.rmtree(self.folder)
+                self.folder.mkdir()
+                pytest.fail(f"left in the working directory: {left}")
+
+    def pytest_unconfigure(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:

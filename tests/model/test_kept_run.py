@@ -161,6 +161,10 @@ def changed_count(adata):
     adata.X[5, 3] += 1
 
 
+def swapped_counts(adata):
+    adata.X = adata.X[[*range(90), 91, 90, *range(92, 100)]]
+
+
 def changed_name(adata):
     adata.obs_names = [*adata.obs_names[:-1], "another"]
 
@@ -171,7 +175,12 @@ def changed_batch(adata):
 
 @pytest.mark.parametrize(
     ("change", "what"),
-    [(changed_count, "counts"), (changed_name, "names of cells"), (changed_batch, "batch of cells")],
+    [
+        (changed_count, "counts"),
+        (swapped_counts, "counts"),
+        (changed_name, "names of cells"),
+        (changed_batch, "batch of cells"),
+    ],
 )
 def test_other_data_are_refused(make_adata, adata, tmp_path, change, what):
     interrupted(small(adata), tmp_path, at=1, seed=0)

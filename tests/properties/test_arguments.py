@@ -291,7 +291,8 @@ def test_models(name, adata) -> None:
 
 
 @pytest.mark.parametrize("name", ["BetaVAE", "FSCLVM"])
-def test_training(name, adata) -> None:
+def test_training(name, adata, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)  # where a name given for checkpoint_dir becomes a folder
     model_class = getattr(ds.model, name)
     own = adata.copy()
     model_class.setup_anndata(own)

@@ -8,17 +8,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 from scvi import REGISTRY_KEYS
 from torch import Tensor
 
+from distaff.model._fingerprint import content_fingerprint
 from distaff.model._plain import Packer
 from distaff.train import Split, curves_of, row_source
 
 __all__ = ["run_identity"]
 
-MOST_CELLS = 4096  # whose counts go into the checksum, evenly spread over all
-MOST_CELLS_ON_DISK = 128  # each may cost the reading of a chunk
+MOST_CELLS_ON_DISK = 128  # whose counts go into the checksum; each may cost the reading of a chunk
 # arguments of the trainer that change nothing of what is computed
 SHOWN = {"progress_bar", "enable_progress_bar", "simple_progress_bar", "enable_model_summary", "logger"}
 SHOWN |= {"progress_bar_refresh_rate", "log_save_dir", "default_root_dir", "profiler", "log_every_n_steps"}
@@ -85,14 +84,14 @@ def _data(model: Any, split: Split) -> dict[str, Any]:
 
 
 def _counts(counts: Any) -> str:
-    """Checksum of the counts of some cells."""
+    """Checksum of all counts in memory, or of those of some cells, evenly spread over a file."""
     source = row_source(counts)
+    if not source.on_disk:
+        return _digest(np.uint64(content_fingerprint(counts)))
     n_cells = counts.shape[0]
-    n_read = min(n_cells, MOST_CELLS_ON_DISK if source.on_disk else MOST_CELLS)
-    positions = np.linspace(0, n_cells - 1, n_read).astype(np.int64)
+    positions = np.linspace(0, n_cells - 1, min(n_cells, MOST_CELLS_ON_DISK)).astype(np.int64)
     block, place = source.pool(positions)
-    rows = sparse.csr_matrix(block[place])
-    return _digest(rows.indptr.astype(np.int64), rows.indices.astype(np.int64), rows.data.astype(np.float64))
+    return _digest(np.uint64(content_fingerprint(block[place])))
 
 
 def _start(model: Any) -> dict[str, Any]:

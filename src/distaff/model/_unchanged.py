@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from scipy import sparse
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 
 from distaff._checks import error, listing
 from distaff._compat import registered_genes
 from distaff._disk import is_on_disk
+from distaff.model._fingerprint import content_fingerprint, storage_fingerprint
 from distaff.pp.check_counts import check_values
 
 __all__ = ["ANEW", "check_slots", "check_unchanged", "mark_counts", "moved_genes", "stale_covariate"]
@@ -26,8 +26,9 @@ ANEW = "Call setup_anndata and build the model anew, or change a copy (adata.cop
 
 
 def mark_counts(manager: AnnDataManager, layer: str | None) -> None:
-    """Remember what tells the counts, which were checked, from what scanpy makes of them in place."""
-    manager.distaff_mark = _mark(manager.adata, layer)
+    """Remember checksums of the counts, which were checked."""
+    manager.distaff_mark = _stored(manager.adata, layer)
+    manager.distaff_content = _content(manager.adata, layer)
 
 
 def check_unchanged(manager: AnnDataManager, setup: dict[str, Any]) -> None:
@@ -44,12 +45,12 @@ def check_unchanged(manager: AnnDataManager, setup: dict[str, Any]) -> None:
         If they are no counts any more, such as after ``scanpy.pp.normalize_total``.
     """
     adata, layer = manager.adata, setup["layer"]
-    known: Mark | None = getattr(manager, "distaff_mark", None)
-    if known == _mark(adata, layer):
+    if getattr(manager, "distaff_mark", None) == _stored(adata, layer):
         return
     check_values(adata, layer=layer, allow_non_integer=setup["allow_non_integer"])
+    known: Mark | None = getattr(manager, "distaff_content", None)
     mark_counts(manager, layer)
-    if known is not None and known[0] == adata.shape:
+    if known is not None and known[0] == adata.shape and known != manager.distaff_content:
         place = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
         warnings.warn(f"{place} is not what it was when the model was set up. {ANEW}", stacklevel=2)
 
@@ -116,10 +117,17 @@ def _one_to_one(codes: np.ndarray, column: pd.Series) -> bool:
     return len(pd.unique(pairs)) == len(pd.unique(codes)) == len(pd.unique(values))
 
 
-def _mark(adata: AnnData, layer: str | None) -> Mark:
-    """Shape and sum of the values in memory; a file is not looked at."""
+def _stored(adata: AnnData, layer: str | None) -> Mark:
+    """Shape of the counts, and their checksum as they lie in memory; a file is not looked at."""
     matrix = adata.X if layer is None else adata.layers.get(layer)
     if matrix is None or is_on_disk(matrix):
         return (adata.shape, type(matrix).__name__)
-    values = matrix.data if sparse.issparse(matrix) else np.asarray(matrix)
-    return (adata.shape, float(values.sum(dtype=np.float64)))
+    return (adata.shape, type(matrix).__name__, storage_fingerprint(matrix))
+
+
+def _content(adata: AnnData, layer: str | None) -> Mark:
+    """Shape of checked counts, and the checksum of their values; a file is not looked at."""
+    matrix = adata.X if layer is None else adata.layers.get(layer)
+    if matrix is None or is_on_disk(matrix):
+        return (adata.shape, type(matrix).__name__)
+    return (adata.shape, content_fingerprint(matrix))
