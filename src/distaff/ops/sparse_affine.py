@@ -91,7 +91,7 @@ class SparseAffine:
         self.by_factor = torch.zeros(self.features.shape[1], room)
         self.by_factor[:, : len(out)] = self.features[cells].t()
         pattern, tile = self.pattern, torch.empty(TILE, room).numpy()
-        entries = pattern.indptr, pattern.factors, self.values[pattern.order]
+        entries = pattern.indptr, pattern.factors, self.values.take(pattern.order)
         sparse_affine(*entries, self.by_factor.numpy(), self.bias, tile, out.numpy())
 
     def backward(self, cells: slice, gradient: Tensor) -> None:

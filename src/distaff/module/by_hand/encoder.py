@@ -87,9 +87,9 @@ class EncoderStep:
         return found[0], found[1]
 
     def _filled(self, value: np.ndarray | float, shape: tuple[int, ...]) -> np.ndarray:
-        """Array of this shape; those of a number are kept."""
+        """Array of this shape, as one is that is given; those of a number are kept."""
         if isinstance(value, np.ndarray):
-            return np.ascontiguousarray(np.broadcast_to(value, shape), np.float32)
+            return value
         if (value, shape) not in self.constants:
             self.constants[value, shape] = np.full(shape, value, np.float32)
         return self.constants[value, shape]

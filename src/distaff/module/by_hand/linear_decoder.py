@@ -17,6 +17,7 @@ from distaff.nn.covariates import Covariates
 from distaff.nn.layers import BATCH_NORM_EPS
 from distaff.ops.csr import CSR
 from distaff.ops.kernels.fold import fold, fold_back
+from distaff.ops.kernels.vectors import count_nonzero
 from distaff.ops.sparse_affine import Pattern, SparseAffine
 
 __all__ = ["LinearDecoderStep"]
@@ -68,8 +69,8 @@ class LinearDecoderStep:
         if not self.hard:
             if not self.pattern.is_sparse(features.shape[1]):
                 return None
-            values = values[self.within]
-            if np.count_nonzero(values) != self.loadings.n_nonzero():  # some weight has left the pattern
+            values = values.take(self.within)
+            if count_nonzero(values) != self.loadings.n_nonzero():  # some weight has left the pattern
                 self.pattern = self._pattern()
                 return self._sparse(features)
         parts = [values, *(table.flat[0] for table in self.tables)]

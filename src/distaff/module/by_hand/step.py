@@ -48,9 +48,11 @@ class WholeStep:
         self.module = module
         self.adam = Adam(optimiser)
         self.encoder = EncoderStep(module.encoder.body, module.posterior, self.adam)
-        self.library = None
-        if isinstance(module.library, LearnedLibrary):
-            self.library = EncoderStep(module.library.encoder.body, module.library.posterior, self.adam)
+        self.library, library = None, module.library
+        if isinstance(library, LearnedLibrary):
+            self.library = EncoderStep(library.encoder.body, library.posterior, self.adam)
+            moments = library.log_means, library.log_variances.sqrt()
+            self.library_prior = [moment.numpy()[:, None] for moment in moments]  # of each batch
         of_decoder = MLPDecoderStep if type(module.decoder) is MLPDecoder else LinearDecoderStep
         self.decoder: Any = of_decoder(module, self.adam)
 
@@ -87,8 +89,8 @@ class WholeStep:
         if self.library is None:
             log_size = _log_sizes(counts)
         else:
-            prior = self.module.library.prior(covariates)
-            sizes, kl_library = self.library.draw(prior.loc.numpy(), prior.scale.numpy())
+            batch = covariates.batch.long().numpy().reshape(-1)
+            sizes, kl_library = self.library.draw(*(m.take(batch, axis=0) for m in self.library_prior))
             log_size = torch.from_numpy(sizes)
         log_likelihood, d_z, d_size = self.decoder.run(counts, torch.from_numpy(z), log_size, covariates)
         columns = transposed(rows, x.shape[1])

@@ -6,11 +6,12 @@ import numpy as np
 
 from distaff.ops.kernels.compile import helper, kernel
 from distaff.ops.kernels.sparse_rows import gather_row
-from distaff.ops.kernels.views import row_part
+from distaff.ops.kernels.views import prefetch_row, row_part
 
 __all__ = ["adam_flat", "adam_sparse_rows"]
 
 F = np.float32
+AHEAD = 2  # rows that are asked for before their turn: those of an encoder are in no near cache
 
 
 @helper
@@ -41,6 +42,9 @@ def adam_sparse_rows(
     width = source.shape[1]
     gradient = np.empty(width, F)
     for i in range(weight.shape[0]):
+        prefetch_row(weight, i + AHEAD)
+        prefetch_row(first, i + AHEAD)
+        prefetch_row(second, i + AHEAD)
         gather_row(indices, values, source, gradient, indptr[i], indptr[i + 1])
         own, m, v = row_part(weight, i, 0, width), row_part(first, i, 0, width), row_part(second, i, 0, width)
         adam_flat(own, gradient, m, v, rate, beta1, beta2, eps, decay, root)

@@ -8,10 +8,13 @@ import numpy as np
 
 from distaff.ops.kernels.adam import adam_flat
 from distaff.ops.kernels.compile import inner, kernel
+from distaff.ops.kernels.views import part
 
 __all__ = ["adam_prox_rows", "prox_rows"]
 
 F = np.float32
+LANES = 16  # weights that are looked at together
+CHUNK = 512  # weights whose step and first penalty are taken while they are in the innermost cache
 NEWTON_STEPS = 32
 TOLERANCE = 1e-9
 
@@ -31,10 +34,23 @@ def _drop_small(row, second, l1, root, eps, rate):
 def _nonzero(row, place):
     """Fill ``place`` with where ``row`` is not zero, and return how many these are."""
     n = 0
-    for j in range(row.size):
-        place[n] = j
-        n += int(row[j] != F(0.0))
+    for start in range(0, row.size, LANES):
+        stop = min(start + LANES, row.size)
+        if not _any(part(row, start, stop)):
+            continue
+        for j in range(start, stop):
+            place[n] = j
+            n += int(row[j] != F(0.0))
     return n
+
+
+@inner
+def _any(values):
+    """Whether any value is not zero, as NaN is not."""
+    found = np.int32(0)
+    for j in range(values.size):
+        found |= np.int32(values[j] != F(0.0))
+    return found != np.int32(0)
 
 
 @inner
@@ -69,8 +85,10 @@ def _count(row, place, n):
 
 @inner
 def _prox_row(row, second, l1, strength, root, eps, rate, place, v, offset):
-    """Penalties of one factor's weights; returns how many of them are not zero. The rest is scratch."""
-    _drop_small(row, second, l1, root, eps, rate)
+    """Penalties of a factor's weights that ``_drop_small`` has left; returns how many are not zero.
+
+    ``place``, ``v`` and ``offset`` are scratch.
+    """
     n = _nonzero(row, place)
     squares, largest = 0.0, 0.0
     for i in range(n):
@@ -110,6 +128,7 @@ def prox_rows(weight, second, l1, group, correction, eps, lr):
     scratch = np.empty(n_genes, np.int32), np.empty(n_genes), np.empty(n_genes)
     constants = F(math.sqrt(1.0 / correction)), F(eps), F(1.0 / lr)
     for k in range(weight.shape[0]):
+        _drop_small(weight[k], second[k], l1[k], *constants)
         _prox_row(weight[k], second[k], l1[k], np.float64(group[k]), *constants, *scratch)
 
 
@@ -128,8 +147,13 @@ def adam_prox_rows(
     constants = F(1.0 / root), F(eps), F(1.0 / lr)
     n = 0
     for k in range(group.size):
-        c = slice(starts[k], starts[k + 1])
-        row, moment = weight[c], second[c]
-        adam_flat(row, gradient[c], first[c], moment, rate, beta1, beta2, eps, decay, root)
-        n += _prox_row(row, moment, l1[c], np.float64(group[k]), *constants, *scratch)
+        begin, end = starts[k], starts[k + 1]
+        for start in range(begin, end, CHUNK):
+            stop = min(start + CHUNK, end)
+            row, moment = part(weight, start, stop), part(second, start, stop)
+            g, mean = part(gradient, start, stop), part(first, start, stop)
+            adam_flat(row, g, mean, moment, rate, beta1, beta2, eps, decay, root)
+            _drop_small(row, moment, part(l1, start, stop), *constants)
+        row, moment, own = part(weight, begin, end), part(second, begin, end), part(l1, begin, end)
+        n += _prox_row(row, moment, own, np.float64(group[k]), *constants, *scratch)
     return n

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
-__all__ = ["part", "row_part"]
+__all__ = ["part", "prefetch_row", "row_part"]
+
+LINE = 64  # bytes that come into the cache together
 
 
 @intrinsic
@@ -26,6 +29,13 @@ def row_part(context: Any, matrix: Any, row: Any, start: Any, stop: Any) -> Any:
     return types.Array(matrix.dtype, 1, "C")(matrix, row, start, stop), _generate_row_part
 
 
+@intrinsic
+def prefetch_row(context: Any, matrix: Any, row: Any) -> Any:
+    """Ask for ``matrix[row]`` of a contiguous matrix to be in the cache soon; it may lie beyond the end."""
+    del context
+    return types.void(matrix, row), _generate_prefetch
+
+
 def _generate_part(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     vector, start, stop = _indices(context, builder, signature, arguments, 1)
     data = context.make_array(signature.args[0])(context, builder, vector).data
@@ -38,6 +48,21 @@ def _generate_row_part(context: Any, builder: Any, signature: Any, arguments: An
     width = builder.extract_value(source.shape, 1)
     data = builder.gep(source.data, [builder.mul(row, width)])
     return _view(context, builder, signature, data, start, stop)
+
+
+def _generate_prefetch(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    matrix, row = _indices(context, builder, signature, arguments, 1)
+    source = context.make_array(signature.args[0])(context, builder, matrix)
+    width = builder.extract_value(source.shape, 1)
+    byte, short = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, short, short, short])
+    ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    first = builder.gep(source.data, [builder.mul(row, width)])
+    step = LINE // context.get_abi_sizeof(context.get_data_type(signature.args[0].dtype))
+    with cgutils.for_range_slice(builder, width.type(0), width, width.type(step)) as (column, _):
+        place = builder.bitcast(builder.gep(first, [column]), byte)
+        builder.call(ask, [place, short(0), short(3), short(1)])  # to read, into all caches, data
+    return context.get_dummy_value()
 
 
 def _indices(context: Any, builder: Any, signature: Any, arguments: Any, first: int) -> list[Any]:
