@@ -70,11 +70,12 @@ def random_sets(adata: anndata.AnnData, n_sets: int, seed: int = 0) -> dict[str,
     return {f"set{k}": list(rng.choice(adata.var_names, rng.integers(20, 81), False)) for k in range(n_sets)}
 
 
-def linear(adata: anndata.AnnData, *, n_factors: int = 10) -> list[Contender]:
-    """LDVAE, negative binomial, observed library size."""
+def linear(adata: anndata.AnnData, *, n_factors: int = 10, observed: bool = True) -> list[Contender]:
+    """LDVAE, negative binomial; library size observed, or learned as LinearSCVI does by default."""
+    options = {"n_latent": n_factors, "use_observed_lib_size": observed}
     return [
-        _distaff(ds.model.LinearVAE, adata, n_latent=n_factors),
-        _scvi(scvi.model.LinearSCVI, adata, n_latent=n_factors, use_observed_lib_size=True),
+        _distaff(ds.model.LinearVAE, adata, **options),
+        _scvi(scvi.model.LinearSCVI, adata, **options),
     ]
 
 
