@@ -32,7 +32,7 @@ def test_of_the_command_itself(option, text, capsys):
     assert err == ""
 
 
-@pytest.mark.parametrize("command", ["demo", "fit", "report", "reproduce"])
+@pytest.mark.parametrize("command", ["demo", "fit", "report", "reproduce", "sweep"])
 def test_help_of_commands(command, capsys):
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])

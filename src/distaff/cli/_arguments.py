@@ -7,7 +7,7 @@ from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
 
-__all__ = ["common", "growing", "names", "number", "slot_key", "train_epochs", "whole_number"]
+__all__ = ["common", "growing", "names", "number", "numbers", "slot_key", "train_epochs", "whole_number"]
 
 
 def common(*, output: str | None) -> argparse.ArgumentParser:
@@ -104,6 +104,17 @@ def number(*, minimum: float | None = None, above: float | None = None) -> Calla
         return value
 
     return parse
+
+
+def numbers(text: str) -> list[float]:
+    """Numbers of at least 0, separated by commas.
+
+    Examples
+    --------
+    >>> numbers("1, 10,0.5")
+    [1.0, 10.0, 0.5]
+    """
+    return list(dict.fromkeys(map(number(minimum=0), text.split(","))))
 
 
 def slot_key(text: str) -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 import distaff as ds
-from distaff.cli import demo, fit, report, reproduce
+from distaff.cli import demo, fit, report, reproduce, sweep
 from distaff.cli._errors import FailedTrialsError, InputError, one_line
 from distaff.cli._quiet import log, quiet
 
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"distaff {ds.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (demo, fit, report, reproduce):
+    for command in (demo, fit, report, reproduce, sweep):
         command.add_parser(commands)
     return parser
 

@@ -22,7 +22,7 @@ from distaff.cli._quiet import log, show_progress
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["agreement_table", "draw", "embed", "save_tables", "score", "scores_table", "train"]
+__all__ = ["agreement", "agreement_table", "draw", "embed", "save_tables", "score", "scores_table", "train"]
 
 
 class _EpochLog(Callback):
@@ -61,6 +61,11 @@ def score(
     """
     log(f"scoring the latent against {', '.join(factors)}")
     ds.tl.disentanglement(adata, list(factors), key=key, metrics=metrics, random_state=seed)
+    return agreement(adata, key=key, seed=seed)
+
+
+def agreement(adata: AnnData, *, key: str, seed: int) -> pd.DataFrame:
+    """How clusters of the latent agree with those factors that are labels; ``adata`` keeps the first."""
     tables: list[pd.DataFrame] = []
     for label in reversed(_labels(adata, key)):
         ds.tl.cluster_agreement(adata, label, key=key, random_state=seed)

@@ -70,7 +70,8 @@ def reproduce(study: Study, folder: Path, *, full: bool, seed: int, say: Callabl
             "seed": seed,
             "distaff": __version__,
             "trials": len(outcome.results) + len(outcome.failed),
-            "seconds of all trials": round(sum(result.seconds for result in outcome.results)),
+            "seconds of the trials": round(sum(result.took.wall for result in outcome.results)),
+            "seconds of one core": round(sum(result.took.cpu for result in outcome.results)),
         }
         tables = study.tables(outcome) if outcome.results else []
         write_tables(folder, tables, heading=study.paper, about=about, failed=outcome.failed)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ __all__ = [
     "Failure",
     "Outcome",
     "Result",
+    "Took",
     "Trial",
     "Work",
     "attempt",
@@ -60,6 +61,13 @@ class Trial:
         return f"{words}-{sha256(identity.encode()).hexdigest()[:12]}"
 
 
+class Took(NamedTuple):
+    """Seconds of a trial: on the clock, and of its process, which other work does not stretch."""
+
+    wall: float
+    cpu: float
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why a trial has no result."""
@@ -74,7 +82,7 @@ class Result:
 
     trial: Trial
     values: dict[str, Any]
-    seconds: float
+    took: Took
     file: Path
 
     def array(self, name: str) -> Any:
@@ -104,7 +112,7 @@ class Outcome:
 
 
 Answer = dict[str, Any] | Failure
-Runner = Callable[[Sequence[Trial], Work], Iterator[tuple[Trial, Answer, float]]]
+Runner = Callable[[Sequence[Trial], Work], Iterator[tuple[Trial, Answer, Took]]]
 
 
 def run_trials(
@@ -128,7 +136,7 @@ def run_trials(
     say
         Told of each trial that has ended.
     runner
-        Yields trials with their answers and seconds; None to do one after the other in this process.
+        Yields trials with their answers and what they took; None to do one after the other in this process.
 
     Returns
     -------
@@ -140,30 +148,30 @@ def run_trials(
     if n_done:
         say(f"{n_done} of {len(trials)} trials are done already, in {folder}")
     start = time.monotonic()
-    for i, (trial, answer, seconds) in enumerate((runner or in_turn)(todo, work), 1):
-        _keep(folder, trial, answer, seconds)
-        how = f"failed: {answer.error}" if isinstance(answer, Failure) else f"{seconds:.1f} s"
+    for i, (trial, answer, took) in enumerate((runner or in_turn)(todo, work), 1):
+        _keep(folder, trial, answer, took)
+        how = f"failed: {answer.error}" if isinstance(answer, Failure) else f"{took.wall:.1f} s"
         left = (time.monotonic() - start) / i * (len(todo) - i)
         ahead = f"; about {max(1, round(left / 60))} min left" if i < len(todo) else ""
         say(f"trial {n_done + i} of {len(trials)}, {trial.name}: {how}{ahead}")
     return _collect(folder, trials)
 
 
-def in_turn(trials: Sequence[Trial], work: Work) -> Iterator[tuple[Trial, Answer, float]]:
+def in_turn(trials: Sequence[Trial], work: Work) -> Iterator[tuple[Trial, Answer, Took]]:
     """Do the trials in this process."""
     for trial in trials:
         yield (trial, *attempt(work, trial.settings))
 
 
-def attempt(work: Work, settings: Mapping[str, Any]) -> tuple[Answer, float]:
+def attempt(work: Work, settings: Mapping[str, Any]) -> tuple[Answer, Took]:
     """Do a trial; an error, but not the end of the process, is an answer."""
-    start = time.monotonic()
+    start, cpu = time.monotonic(), time.process_time()
     try:
         answer: Answer = work(settings)
     except Exception as problem:  # noqa: BLE001  whatever it is, the other trials go on
         text = " ".join(f"{type(problem).__name__}: {problem}".split())
         answer = Failure(text, traceback.format_exc())
-    return answer, time.monotonic() - start
+    return answer, Took(time.monotonic() - start, time.process_time() - cpu)
 
 
 def plain(value: Any) -> Any:
@@ -185,10 +193,11 @@ def write(path: Path, data: bytes | str) -> None:
         aside.replace(path)
 
 
-def _keep(folder: Path, trial: Trial, answer: Answer, seconds: float) -> None:
+def _keep(folder: Path, trial: Trial, answer: Answer, took: Took) -> None:
     """Write the answer: arrays first, since the record says that all is there."""
     done, failed = _files(folder, trial)
-    record = {"trial": trial.name, "settings": trial.settings, "version": __version__, "seconds": seconds}
+    record = {"trial": trial.name, "settings": trial.settings, "version": __version__}
+    record["seconds"] = plain(took._asdict())
     if isinstance(answer, Failure):
         record |= {"error": answer.error, "trace": answer.trace}
         write(failed, json.dumps(record, indent=1))
@@ -216,7 +225,7 @@ def _read(folder: Path, trial: Trial) -> Result | None:
         arrays = file.with_suffix(".npz")
         if record["arrays"] and not zipfile.is_zipfile(arrays):
             return None
-        return Result(trial, dict(record["values"]), float(record["seconds"]), file)
+        return Result(trial, dict(record["values"]), Took(**record["seconds"]), file)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

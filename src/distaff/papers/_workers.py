@@ -13,9 +13,11 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from distaff._threads import one_thread
-from distaff.papers._trials import Answer, Failure, Trial, Work, attempt
+from distaff.papers._trials import Answer, Failure, Took, Trial, Work, attempt
 
 __all__ = ["Processes"]
+
+PATIENCE = 10.0  # seconds for a process to end by itself
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,8 @@ class Processes:
 
     n_jobs: int
 
-    def __call__(self, trials: Sequence[Trial], work: Work) -> Iterator[tuple[Trial, Answer, float]]:
-        """Yield trials as they end, with their answers and seconds."""
+    def __call__(self, trials: Sequence[Trial], work: Work) -> Iterator[tuple[Trial, Answer, Took]]:
+        """Yield trials as they end, with their answers and what they took."""
         queue, busy, idle = deque(trials), dict[Any, _Worker](), list[_Worker]()
         try:
             while queue or busy:
@@ -38,12 +40,15 @@ class Processes:
                     busy[worker.connection] = worker
                 for connection in wait(list(busy)):
                     worker = busy.pop(connection)
-                    trial, answer, seconds = worker.take()
+                    trial, answer, took = worker.take()
                     if worker.process.is_alive():
                         idle.append(worker)
-                    yield trial, answer, seconds
+                    yield trial, answer, took
         finally:
-            for worker in [*idle, *busy.values()]:
+            for worker in idle:
+                worker.end()
+            for worker in busy.values():
+                worker.process.terminate()
                 worker.end()
 
 
@@ -75,7 +80,7 @@ class _Worker:
         except OSError:  # it has died meanwhile, which reading will tell
             return
 
-    def take(self) -> tuple[Trial, Answer, float]:
+    def take(self) -> tuple[Trial, Answer, Took]:
         """The answer to the trial that was given last, or that the process has died."""
         assert self.trial is not None
         try:
@@ -83,16 +88,19 @@ class _Worker:
         except (EOFError, OSError):
             self.process.join()
             self.connection.close()
-            code = self.process.exitcode or 0
-            how = (
-                f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-            )
-            return self.trial, Failure(f"the process of the trial {how}"), time.monotonic() - self.start
+            took = Took(time.monotonic() - self.start, float("nan"))
+            return self.trial, Failure(f"the process of the trial {_end(self.process.exitcode or 0)}"), took
 
     def end(self) -> None:
+        """Let it end: an idle one does when nothing more can come."""
         self.connection.close()
-        self.process.terminate()
+        self.process.join(PATIENCE)
+        self.process.kill()
         self.process.join()
+
+
+def _end(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
 def _serve(connection: Connection, work: Work) -> None:

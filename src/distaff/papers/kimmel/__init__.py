@@ -1,6 +1,7 @@
 """Kimmel 2020: beta and capacity against the match of single dimensions, and against clustering."""
 
 from distaff.papers._study import Study
+from distaff.papers.kimmel._figures import draw
 from distaff.papers.kimmel._tables import tables
 from distaff.papers.kimmel._work import trials, work
 
@@ -12,5 +13,5 @@ KIMMEL = Study(
     trials=trials,
     work=work,
     tables=tables,
-    draw=lambda outcome, folder: None,
+    draw=draw,
 )
