@@ -45,6 +45,13 @@ def growing(*, default: str) -> argparse.ArgumentParser:
         help="folder of the results; it grows while the command runs, and a second call goes on from it "
         f"(default: {default})",
     )
+    group.add_argument(
+        "--jobs",
+        metavar="N",
+        type=whole_number(1),
+        default=1,
+        help="processes, each with a copy of the cells and one thread (default: %(default)s)",
+    )
     group.add_argument("--debug", action="store_true", help="show where in the code an error arose")
     parser.set_defaults(grows=True)
     return parser

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import distaff
 from distaff.cli._errors import one_line
 
-__all__ = ["log", "quiet", "show_progress"]
+__all__ = ["log", "quiet", "quietly", "show_progress"]
 
 CHATTY = (
     "lightning",
@@ -59,6 +59,12 @@ def quiet() -> Iterator[None]:
         finally:
             for name, level in levels.items():
                 logging.getLogger(name).setLevel(level)
+
+
+def quietly(work: Callable[[Any], Any], settings: Any) -> Any:
+    """Do ``work`` in a process that may not be quiet yet."""
+    with quiet():
+        return work(settings)
 
 
 def _show_ours(message: Warning | str, category: type[Warning], filename: str, *_: Any) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
+from functools import partial
 
 import matplotlib as mpl
 
 from distaff.cli._arguments import folder, growing, whole_number
 from distaff.cli._errors import FailedTrialsError, input_stage
 from distaff.cli._output import check_growing, write_record
-from distaff.cli._quiet import log
-from distaff.papers import STUDIES, reproduce
+from distaff.cli._quiet import log, quietly
+from distaff.papers import STUDIES, Processes, reproduce
 
 __all__ = ["add_parser"]
 
@@ -45,7 +47,14 @@ def run(args: argparse.Namespace) -> str:
     arguments = {"full": args.full, "seed": args.seed}
     write_record(args.output, command, arguments)
     mpl.use("agg")  # no windows
-    outcome = reproduce(study, args.output, full=args.full, seed=args.seed, say=log)
+    outcome = reproduce(
+        replace(study, work=partial(quietly, study.work)),
+        args.output,
+        full=args.full,
+        seed=args.seed,
+        say=log,
+        runner=Processes(args.jobs) if args.jobs > 1 else None,
+    )
     write_record(args.output, command, arguments)
     report = "\n".join(
         [

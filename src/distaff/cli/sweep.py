@@ -34,7 +34,7 @@ from distaff.cli._model import (
     prepare,
 )
 from distaff.cli._output import check_apart, check_growing, write_record
-from distaff.cli._quiet import log, quiet
+from distaff.cli._quiet import log, quietly
 from distaff.cli._results import agreement
 from distaff.cli._table import format_table
 from distaff.papers import Outcome, Processes, Table, Trial, run_trials, write_tables
@@ -87,13 +87,6 @@ def _add_grid_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--capacity", metavar="C,..", type=numbers, help="capacities in nats; 0: none")
     group.add_argument("--seeds", metavar="N", type=whole_number(1), default=3, help="default: %(default)s")
     group.add_argument("--seed", type=whole_number(0), default=0, help="the first (default: %(default)s)")
-    group.add_argument(
-        "--jobs",
-        metavar="N",
-        type=whole_number(1),
-        default=1,
-        help="processes, each with a copy of the cells and one thread (default: %(default)s)",
-    )
 
 
 def run(args: argparse.Namespace) -> str:
@@ -110,7 +103,7 @@ def run(args: argparse.Namespace) -> str:
     arguments = {"data": args.data, "model": args.model, **{name: getattr(args, name) for name in GRID}}
     write_record(args.output, "sweep", arguments)
     prepared.write_h5ad(args.output / CELLS)
-    work = partial(_work, path=args.output / CELLS)
+    work = partial(quietly, partial(_work, path=args.output / CELLS))
     runner = Processes(args.jobs) if args.jobs > 1 else None
     with one_thread():
         outcome = run_trials(args.output / "trials", trials, work, say=log, runner=runner)
@@ -168,19 +161,18 @@ def _trials(args: argparse.Namespace, cells: Mapping[str, Any]) -> list[Trial]:
 
 def _work(settings: Mapping[str, Any], *, path: Path) -> dict[str, Any]:
     """Train and score one model."""
-    with quiet():  # a process of its own is not quiet yet
-        adata = _cells(path, repr(settings["cells"])).copy()
-        model_class, seed = MODELS[settings["model"]], settings["training"]["seed"]
-        model_class.setup_anndata(adata, **settings["setup"])
-        model = model_class(adata, **settings["arguments"])
-        model.train(enable_progress_bar=False, **settings["training"])
-        ds.tl.latent(adata, model, key=KEY)
-        ds.tl.disentanglement(adata, settings["factors"], key=KEY, references=None, random_state=seed)
-        agreement(adata, key=KEY, seed=seed)
-        run = ds.tl.collect_scores(adata, [KEY]).drop(columns="key")
-        run["n_active"] = int(adata.uns[KEY]["factors"]["active"].sum())
-        by_factor = ds.tl.collect_scores(adata, [KEY], by_factor=True).drop(columns="key")
-        scores = adata.uns[KEY][Slots.disentanglement]["summary"]
+    adata = _cells(path, repr(settings["cells"])).copy()
+    model_class, seed = MODELS[settings["model"]], settings["training"]["seed"]
+    model_class.setup_anndata(adata, **settings["setup"])
+    model = model_class(adata, **settings["arguments"])
+    model.train(enable_progress_bar=False, **settings["training"])
+    ds.tl.latent(adata, model, key=KEY)
+    ds.tl.disentanglement(adata, settings["factors"], key=KEY, references=None, random_state=seed)
+    agreement(adata, key=KEY, seed=seed)
+    run = ds.tl.collect_scores(adata, [KEY]).drop(columns="key")
+    run["n_active"] = int(adata.uns[KEY]["factors"]["active"].sum())
+    by_factor = ds.tl.collect_scores(adata, [KEY], by_factor=True).drop(columns="key")
+    scores = adata.uns[KEY][Slots.disentanglement]["summary"]
     return {
         "run": run.to_dict("records")[0],
         "settings": [name for name in run if name not in (*scores, "ari", "nmi", "n_active")],

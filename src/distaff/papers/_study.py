@@ -9,7 +9,7 @@ from pathlib import Path
 from distaff import __version__
 from distaff._threads import one_thread
 from distaff.papers._table import Table, write_tables
-from distaff.papers._trials import Outcome, Trial, Work, run_trials
+from distaff.papers._trials import Outcome, Runner, Trial, Work, run_trials
 
 __all__ = ["Study", "reproduce"]
 
@@ -42,7 +42,15 @@ class Study:
     draw: Callable[[Outcome, Path], None]
 
 
-def reproduce(study: Study, folder: Path, *, full: bool, seed: int, say: Callable[[str], None]) -> Outcome:
+def reproduce(
+    study: Study,
+    folder: Path,
+    *,
+    full: bool,
+    seed: int,
+    say: Callable[[str], None],
+    runner: Runner | None = None,
+) -> Outcome:
     """Do the trials of a study that are not done yet, then write its tables and figures.
 
     Parameters
@@ -57,13 +65,15 @@ def reproduce(study: Study, folder: Path, *, full: bool, seed: int, say: Callabl
         First of the seeds.
     say
         Told of each step.
+    runner
+        As in :func:`run_trials`.
 
     Returns
     -------
     Results and failures.
     """
     with one_thread():
-        outcome = run_trials(folder / "trials", study.trials(full, seed), study.work, say=say)
+        outcome = run_trials(folder / "trials", study.trials(full, seed), study.work, say=say, runner=runner)
         say("writing tables and figures")
         about = {
             "preset": "full" if full else "small",

@@ -26,6 +26,7 @@ __all__ = [
     "Failure",
     "Outcome",
     "Result",
+    "Runner",
     "Took",
     "Trial",
     "Work",

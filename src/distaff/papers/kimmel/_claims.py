@@ -31,7 +31,7 @@ def _on_programs(outcome: Outcome) -> list[Claim]:
         _beta_50(plain),
         _capacity_helps(whole),
         _capacity_costs(plain, held),
-        _specific(whole),
+        *_specific(whole),
     ]
 
 
@@ -107,18 +107,26 @@ def _capacity_costs(plain: pd.DataFrame, held: pd.DataFrame) -> Claim:
     )
 
 
-def _specific(whole: pd.DataFrame) -> Claim:
-    one, ten = _at(whole, "specificity", 1), _at(whole, "specificity", 10)
-    return Claim(
-        "2.2, Fig. 1D",
-        "dimensions are not specific for a program at beta = 1, and more so at beta = 10",
-        "up, by eye",
-        f"correlation with the program less that with the next one: {_change(one, ten)}",
-        bool(ten.mean() > one.mean() and p_value(one, ten) < LEVEL)
-        if len(one) > 1 and len(ten) > 1
-        else None,
-        "the gap is wider with p < 0.05",
-    )
+def _specific(whole: pd.DataFrame) -> list[Claim]:
+    found = [[_at(whole, name, beta) for beta in (1, 10)] for name in ("accuracy", "specificity")]
+    return [
+        Claim(
+            "2.2, Fig. 1D",
+            "at beta = 10 dimensions mark cell identities, at beta = 1 they do not",
+            "up, by eye",
+            f"accuracy of the best dimension for a cell type: {_change(*found[0])}",
+            _higher(*found[0]),
+            "the mean is higher with p < 0.05",
+        ),
+        Claim(
+            "2.2, Fig. 1D",
+            "at beta = 10 dimensions follow one program only, at beta = 1 they do not",
+            "up, by eye",
+            f"correlation with the program less that with the next one: {_change(*found[1])}",
+            _higher(*found[1]),
+            "the gap is wider with p < 0.05",
+        ),
+    ]
 
 
 def _on_blood(outcome: Outcome) -> list[Claim]:

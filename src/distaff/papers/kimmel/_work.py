@@ -26,7 +26,7 @@ KEY = "run"
 
 # What differs between the presets; epochs of the small one make 1,200 optimiser steps.
 SMALL: dict[str, Any] = {
-    "n_seeds": 3,
+    "n_seeds": 4,
     "capacity_steps": 600,
     SIMULATION: {"n_cells": 1000, "n_genes": 1000, "lr_schedule": [[120, 1e-3], [30, 1e-4]]},
     BLOOD: {"n_cells": 2000, "n_genes": 1000, "lr_schedule": [[60, 1e-3], [15, 1e-4]]},
