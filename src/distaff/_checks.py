@@ -7,8 +7,10 @@ column, cell or gene.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Hashable
+import os
+from collections.abc import Collection, Hashable, Iterable
 from numbers import Integral, Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,13 +25,16 @@ __all__ = [
     "check_flag",
     "check_int",
     "check_n_jobs",
+    "check_name",
     "check_number",
     "check_obs_column",
+    "check_path",
     "check_seed",
     "error",
     "factor_order",
     "listing",
     "modelled_genes",
+    "name_list",
 ]
 
 MAX_SEED = 2**32 - 1  # of numpy's older generators, which scikit-learn has
@@ -75,6 +80,32 @@ def check_int(name: str, value: Any, *, minimum: int | None = None) -> int:
     if minimum is not None and value < minimum:
         raise error(f"{name} must be >= {minimum}", got=int(value))
     return int(value)
+
+
+def check_name(name: str, value: Any) -> str:
+    """Return ``value`` if it is a text, such as the name of a slot."""
+    if not isinstance(value, str):
+        raise error(f"{name} must be a text", got=repr(value), kind=TypeError)
+    return value
+
+
+def name_list(name: str, value: Any) -> list[Any]:
+    """Return one name or several as a list of those that differ; that they exist is for others to check."""
+    names = [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+    wrong = [item for item in names if not isinstance(item, str | Integral)]
+    if wrong or isinstance(value, bytes):
+        raise error(f"{name} must be a name or a list of names", got=repr(value), kind=TypeError)
+    return list(dict.fromkeys(names))
+
+
+def check_path(name: str, value: Any) -> Path:
+    """Return ``value`` as a path if it can be one."""
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(text, str):
+        raise error(f"{name} must be a path", got=repr(value), kind=TypeError)
+    if not text or "\0" in text:
+        raise error(f"{name} must be a path", got=repr(text))
+    return Path(text)
 
 
 def check_n_jobs(value: Any) -> int:
@@ -137,6 +168,8 @@ def check_obs_column(adata: AnnData, column: Hashable, *, name: str) -> pd.Serie
             fix=f"The columns are {listing(adata.obs.columns) or 'none'}.",
             kind=KeyError,
         )
+    if list(adata.obs.columns).count(column) > 1:
+        raise error(f"adata.obs must have one column {column!r}", got="several of this name")
     return adata.obs[column]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from distaff._checks import error, listing
+from distaff._checks import error, listing, name_list
 from distaff._keys import Slots
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _scored_keys(adata: AnnData, keys: Sequence[str] | None) -> list[str]:
     if isinstance(keys, str) or (keys is not None and not isinstance(keys, Iterable)):
         raise error("keys must be a list of names", got=repr(keys), kind=TypeError)
     if keys is not None:
-        return list(dict.fromkeys(keys))
+        return name_list("keys", keys)
     found = [
         str(key)
         for key, entry in adata.uns.items()

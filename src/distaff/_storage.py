@@ -21,6 +21,7 @@ __all__ = [
     "true_csr",
 ]
 
+LARGEST_NUMBER = 8  # bytes
 DAMAGED = "The matrix is damaged: make it anew."
 
 
@@ -68,7 +69,7 @@ def check_type(dtype: np.dtype, place: str) -> None:
     """Check that numbers are real ones of a type that scipy and torch read."""
     if dtype.kind not in "biuf":
         raise error(f"{place} must hold {'real ' * (dtype.kind == 'c')}numbers", got=f"dtype {dtype}")
-    if dtype == np.float16 or not dtype.isnative:
+    if dtype == np.float16 or dtype.itemsize > LARGEST_NUMBER or not dtype.isnative:
         raise error(
             f"{place} must hold numbers of a type that models read",
             got=f"dtype {dtype.str if not dtype.isnative else dtype}",

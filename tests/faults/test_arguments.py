@@ -180,7 +180,7 @@ CALLS = {
     "NaN for a library": ("get_normalized_expression", {"library_size": np.nan}, ValueError, "library_size must be finite, got nan"),
     "no such gene": ("get_normalized_expression", {"gene_list": ["nope", "gene1"]}, KeyError, "gene_list must name genes of the model, got 1 others: 'nope'"),
     "a gene for a list": ("get_normalized_expression", {"gene_list": "gene1"}, TypeError, r"gene_list must be a list, got 'gene1'. Write \['gene1'\]"),
-    "no such batch": ("get_normalized_expression", {"transform_batch": "nope"}, ValueError, '"nope" not a valid batch'),
+    "no such batch": ("get_normalized_expression", {"transform_batch": "nope"}, ValueError, "transform_batch must name batches of the model, got 'nope'. There are 'b0', 'b1', 'b2'"),
     "no such column": ("differential_expression", {"groupby": "nope"}, KeyError, "groupby must name a column of adata.obs, got 'nope'"),
     "no such group": ("differential_expression", {"groupby": "label", "group1": "nope"}, KeyError, r"group1 must name groups of adata.obs\['label'\], got 'nope'. There are 'l0', 'l1'"),
     "no such second group": ("differential_expression", {"groupby": "label", "group1": "l0", "group2": "nope"}, KeyError, "group2 must name groups"),

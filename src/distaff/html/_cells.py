@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distaff._checks import error, listing
+from distaff._checks import check_name, error, listing
 from distaff._keys import Slots
 from distaff.html._encode import fractions, number, packed
 from distaff.html._factors import Factors
@@ -57,6 +57,8 @@ def _embedding(
 ) -> tuple[NDArray[np.float64], list[str]]:
     """(cells, 2) coordinates and the names of the two axes."""
     slots = Slots(key)
+    if basis is not None:
+        check_name("basis", basis)
     names = [slots.umap, slots.tsne, "X_umap", "X_tsne"] if basis is None else [basis, f"X_{basis}"]
     slot = next((name for name in names if name in adata.obsm), None)
     if slot is None and basis is not None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from distaff._checks import check_obs_column, error
+from distaff._checks import check_obs_column, error, name_list
 from distaff._keys import Slots
 from distaff.html._encode import numbers, packed
 from distaff.html._factors import Factors, stored_entry
@@ -29,7 +29,7 @@ def group_columns(adata: AnnData, key: str, groupby: str | Sequence[str] | None)
     """Columns of ``obs``: those asked for, or those that the stored tests and scores were made with."""
     if groupby is None:
         return _used_columns(adata, key)[:MAX_COLUMNS]
-    names = [groupby] if isinstance(groupby, str) else list(dict.fromkeys(groupby))
+    names = name_list("groupby", groupby)
     for name in names:
         column = check_obs_column(adata, name, name="groupby")
         if column.dtype.kind == "f" and (column.dropna() % 1 != 0).any():

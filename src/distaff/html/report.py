@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from distaff._checks import check_adata, check_int, check_seed, error
+from distaff._checks import check_adata, check_int, check_path, check_seed, error
 from distaff._keys import DEFAULT_KEY
 from distaff.html._page import page, page_data
 
@@ -90,7 +90,7 @@ def report(
 
 
 def _target(path: str | Path) -> Path:
-    target = Path(path).expanduser().absolute()
+    target = check_path("path", path).expanduser().absolute()
     if target.is_dir():
         raise error("path must name a file", got=f"the folder {str(target)!r}")
     if not target.parent.is_dir():

@@ -44,7 +44,7 @@ class Annotation:
         """Read the sets of a saved model, or those of ``adata.varm[set_key]``."""
         if registry is not None and REGISTRY_KEY in registry:
             return cls.read(registry[REGISTRY_KEY])
-        if adata is None or set_key not in adata.varm:
+        if adata is None or not isinstance(set_key, str) or set_key not in adata.varm:
             have = "none" if adata is None else listing(list(adata.varm)) or "none"
             raise error(
                 f"{argument} must name a table of gene sets in adata.varm",

@@ -122,7 +122,10 @@ class InferenceMixin:
         self._check_if_trained(warn=False)
         self.module.eval()
         with isolated_rng(seed), folded(self.module):
-            return [self.module.minibatch_loss(tensors) for tensors in minibatches]
+            found = [self.module.minibatch_loss(tensors) for tensors in minibatches]
+        if not found:
+            raise error("There must be at least one cell", got=0)
+        return found
 
 
 def stack(blocks: Iterable[Tensor]) -> np.ndarray:

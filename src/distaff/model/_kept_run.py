@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike
-from pathlib import Path
 from typing import Any, Self
 
 from lightning.pytorch.utilities import rank_zero_info
 
-from distaff._checks import check_int, error
+from distaff._checks import check_int, check_path, error
 from distaff.model._run_folder import RunFolder
 from distaff.model._run_identity import run_identity
 from distaff.train import RunKeeper, Split, draw_seed
@@ -41,7 +40,7 @@ class KeptRun:
         if datamodule is not None:
             fix = "Nothing tells where such a module is in its cells: leave checkpoint_dir out."
             raise error("datamodule must be None with checkpoint_dir", got=type(datamodule).__name__, fix=fix)
-        self.folder = RunFolder(Path(checkpoint_dir))
+        self.folder = RunFolder(check_path("checkpoint_dir", checkpoint_dir))
         self.known = self.folder.known
 
     @classmethod

@@ -22,7 +22,7 @@ from anndata import AnnData
 from torch import Tensor
 
 from distaff._atomic import PARTIAL, locked, partial_files, sync_folder, write_synced
-from distaff._checks import error, listing
+from distaff._checks import check_name, check_path, error, listing
 from distaff.model._saved_copy import dump_copy, parse_copy
 from distaff.model._saved_document import corrupt, dump_document, parse_document, sha256
 from distaff.model._saved_tensors import dump_tensors, parse_tensors
@@ -56,6 +56,11 @@ class SavedFiles:
     def __post_init__(self) -> None:
         if Path(f"{self.prefix}x").name != f"{self.prefix}x":
             raise error("prefix must be the start of a file's name", got=repr(self.prefix))
+
+    @classmethod
+    def of(cls, dir_path: Any, prefix: Any) -> SavedFiles:
+        """Files under the arguments of ``save`` and ``load``."""
+        return cls(check_path("dir_path", dir_path), "" if prefix is None else check_name("prefix", prefix))
 
     @property
     def document(self) -> Path:

@@ -13,7 +13,7 @@ import anndata
 from anndata import AnnData
 from torch import Tensor
 
-from distaff._checks import error
+from distaff._checks import check_flag, error
 from distaff._compat import parse_device_args, registered_genes
 from distaff._disk import is_on_disk
 from distaff.model._plain import ARRAY_NAME, Packer, unpack
@@ -76,7 +76,9 @@ class SavingMixin:
         >>> loaded.module.posterior.n_latent
         4
         """
-        files = SavedFiles(Path(dir_path), prefix or "")
+        check_flag("overwrite", overwrite)
+        check_flag("save_anndata", save_anndata)
+        files = SavedFiles.of(dir_path, prefix)
         if files.there() and not overwrite:
             raise error(
                 f"{files.folder} must hold no model",
@@ -154,7 +156,7 @@ class SavingMixin:
         _, _, torch_device = parse_device_args(
             accelerator=accelerator, devices=device, return_device="torch", validate_single_device=True
         )
-        files = SavedFiles(Path(dir_path), prefix or "")
+        files = SavedFiles.of(dir_path, prefix)
         saved = read_model(files)
         if saved is None:
             if not trust_pickle:
@@ -204,7 +206,7 @@ class SavingMixin:
         ValueError
             If a file is corrupt or missing, or a pickle.
         """
-        files = SavedFiles(Path(dir_path), prefix or "")
+        files = SavedFiles.of(dir_path, prefix)
         saved = read_model(files)
         if saved is None:
             raise _foreign(files)

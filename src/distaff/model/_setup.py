@@ -243,6 +243,9 @@ def check_setup_columns(adata: AnnData, setup_args: dict[str, Any]) -> None:
         if isinstance(keys, str) or not isinstance(keys, Sequence | None):
             fix = f"Write [{keys!r}]." if isinstance(keys, str) else ""
             raise error(f"{name} must be a list of columns", got=repr(keys), fix=fix, kind=TypeError)
+        unnamed = [key for key in keys or () if not isinstance(key, str)]
+        if unnamed:
+            raise error(f"{name} must be a list of columns", got=repr(unnamed[0]), kind=TypeError)
         repeated = sorted({str(key) for key, n in Counter(keys or ()).items() if n > 1})
         if repeated:
             raise error(f"{name} must name each column once", got=f"{listing(repeated)} more than once")

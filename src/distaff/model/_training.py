@@ -10,7 +10,7 @@ from typing import Any
 
 import scvi
 
-from distaff._checks import error
+from distaff._checks import check_flag, error
 from distaff.model._kept_run import KeptRun, KeptRunMixin
 from distaff.train import (
     MOST_EPOCHS,
@@ -20,8 +20,10 @@ from distaff.train import (
     ForeignData,
     LearningRatePhases,
     check_processes,
+    check_trainer_arguments,
     data_parallel,
     isolated_rng,
+    number_of_cells,
     number_of_epochs,
     number_of_processes,
     split_cells,
@@ -155,8 +157,10 @@ class TrainingMixin(KeptRunMixin):
             )
         self._check_not_minified()
         self._check_trainable()
+        check_flag("early_stopping", early_stopping)
+        check_trainer_arguments(trainer_kwargs)
         phases = None if lr_schedule is None else LearningRatePhases(lr_schedule)
-        n_cells = self.adata.n_obs if datamodule is None else datamodule.n_obs
+        n_cells = self.adata.n_obs if datamodule is None else number_of_cells(datamodule)
         n_epochs = number_of_epochs(max_epochs, n_cells, phases, most=self._most_epochs)
         n_processes = number_of_processes(accelerator, devices, trainer_kwargs.get("num_nodes", 1))
         kept = KeptRun.of(checkpoint_dir, n_processes=n_processes, datamodule=datamodule)

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from distaff._checks import check_int, error, factor_order, listing, modelled_genes
+from distaff._checks import check_int, error, factor_order, listing, modelled_genes, name_list
 from distaff._keys import Slots
 from distaff.pl._read import read_entry
 
@@ -27,6 +27,10 @@ def read_factors(adata: AnnData, key: str) -> pd.DataFrame:
     """Table of ``tl.factors``, one row a factor, in the order of the latent."""
     call = f"distaff.tl.factors(adata, key={key!r})"
     table = read_entry(adata, key, Slots.factors, call)
+    if not isinstance(table, pd.DataFrame) or table.empty or not table.index.is_unique:
+        got = f"{len(table)} rows" if isinstance(table, pd.DataFrame) else type(table).__name__
+        rule = f"adata.uns[{key!r}]['factors'] must be a table with a row for each factor"
+        raise error(rule, got=got, fix=f"Run {call} again.")
     if "rank" not in table:
         raise error(
             f"adata.uns[{key!r}]['factors'] must hold ranks",
@@ -44,7 +48,7 @@ def known_factors(adata: AnnData, key: str, names: Sequence[str], *, own: bool) 
     """
     entry = adata.uns.get(Slots(key).uns)
     table = entry.get(Slots.factors) if own and isinstance(entry, Mapping) else None
-    if table is not None and {"rank", "direction"} <= set(table.columns):
+    if isinstance(table, pd.DataFrame) and {"rank", "direction"} <= set(table.columns):
         table = table.set_axis(table.index.astype(str))
         if set(names) <= set(table.index):
             return table.loc[list(names), ["rank", "active", "direction"]]
@@ -64,7 +68,7 @@ def choose(table: pd.DataFrame, wanted: Choice, *, default: int) -> list[str]:
         return list(ranked.index[:default])
     if isinstance(wanted, int | Integral):
         return list(ranked.index[: check_int("factors", wanted, minimum=1)])
-    names = [wanted] if isinstance(wanted, str) else [str(name) for name in wanted]
+    names = [str(name) for name in name_list("factors", wanted)]
     unknown = [name for name in names if name not in table.index]
     if unknown or not names:
         raise error(
@@ -73,23 +77,26 @@ def choose(table: pd.DataFrame, wanted: Choice, *, default: int) -> list[str]:
             fix=f"There are {listing(ranked.index)}.",
             kind=KeyError,
         )
-    return list(dict.fromkeys(names))
+    return names
 
 
 def factor_values(adata: AnnData, key: str, table: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
     """(cells, names) values of the latent, times the direction of each factor."""
     slot = Slots(key).latent
     stored = adata.obsm.get(slot)
-    if stored is None or stored.shape[1] != len(table):
+    if stored is None or stored.shape[1:] != (len(table),):
         raise error(
             f"adata.obsm[{slot!r}] must hold the {len(table)} factors of the table",
-            got="nothing" if stored is None else f"{stored.shape[1]} columns",
+            got="nothing" if stored is None else f"{' x '.join(map(str, stored.shape[1:]))} columns",
             fix=f"Run distaff.tl.factors(adata, key={key!r}) again.",
             kind=KeyError,
         )
     places = table.index.get_indexer(names)
     part: Any = stored.iloc[:, places] if isinstance(stored, pd.DataFrame) else stored[:, places]
     values = np.asarray(part.toarray() if issparse(part) else part, dtype=np.float64)
+    if not len(values) or not np.isfinite(values).all():
+        got = "a missing or infinite value" if len(values) else "no cells"
+        raise error(f"adata.obsm[{slot!r}] must be finite values of cells", got=got)
     return values * table["direction"].to_numpy()[places]
 
 

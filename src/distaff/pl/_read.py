@@ -131,7 +131,11 @@ def read_entry(adata: AnnData, key: str, entry: str, tool: str) -> Any:
             fix=f"Run {tool} first.",
             kind=KeyError,
         )
-    return holder[entry]
+    found = holder[entry]
+    if not isinstance(found, pd.DataFrame | Mapping | np.ndarray):
+        rule = f"adata.uns[{key!r}][{entry!r}] must be what {tool} writes"
+        raise error(rule, got=type(found).__name__, fix="Run it again.", kind=TypeError)
+    return found
 
 
 def read_scores(adata: AnnData, key: str, metric: str | None) -> Scored:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-from distaff._checks import check_choice, error, listing
+from distaff._checks import check_adata, check_choice, check_name, error, listing, name_list
 from distaff._runs import runs_table
 from distaff.pl._read import METRIC_LABELS
 
@@ -29,11 +29,14 @@ def read_runs(
 ) -> tuple[pd.DataFrame, str | None]:
     """Runs that have a value of ``x`` and ``hue``, and the column that tells lines apart."""
     check_choice("x", x, SETTINGS)
+    if hue is not None:
+        check_name("hue", hue)
     if isinstance(data, pd.DataFrame):
         if keys is not None:
             raise error("keys must be None for a table of runs", got=repr(keys))
         runs = data
     else:
+        check_adata(data, name="data")
         runs = runs_table(data, keys, by_factor=hue == "factor")
     _check_column(runs, x, "x")
     other = SETTINGS[1 - SETTINGS.index(x)]
@@ -96,7 +99,7 @@ def scores_of(runs: pd.DataFrame, scores: str | Sequence[str] | None) -> list[st
             got=listing(runs.columns),
             fix="Name the columns to draw as scores.",
         )
-    names = [scores] if isinstance(scores, str) else list(scores)
+    names = name_list("scores", scores)
     for name in names:
         _check_column(runs, name, "scores")
         if not pd.api.types.is_numeric_dtype(runs[name].dtype):

@@ -144,7 +144,7 @@ def _draw(ax: Axes, values: NDArray[np.float64], codes: NDArray[np.int64], class
     low, high = np.percentile(values[codes >= 0], ENDS)
     if low == high:  # nearly all cells share one value: show the others
         low, high = values[codes >= 0].min(), values[codes >= 0].max()
-    margin = MARGIN * (high - low) or 0.5
+    margin = MARGIN * (high - low) or max(0.5, MARGIN * abs(high))
     edges = np.linspace(low - margin, high + margin, GRID + 1)
     for i, (label, color) in enumerate(zip(classes, category_colors(len(classes)), strict=True)):
         curve = _curve(values[codes == i], edges)

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from distaff._checks import check_int, error, listing
+from distaff._checks import check_flag, check_int, error, listing
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.pl._factors import known_factors
 from distaff.pl._figure import (
@@ -114,6 +114,7 @@ def rank_factors(
     >>> ax.get_yticklabels()[0].get_text()
     'Factor 2'
     """
+    check_flag("compact", compact)
     n = (10 if compact else 20) if n_factors is None else check_int("n_factors", n_factors, minimum=1)
     call = f"distaff.tl.rank_factors(adata, groupby, key={key!r})"
     entry = read_entry(adata, key, Slots.rank_factors, call)

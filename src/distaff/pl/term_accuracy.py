@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MultipleLocator
 from numpy.typing import NDArray
 
-from distaff._checks import check_int, error, listing
+from distaff._checks import check_int, error, listing, name_list
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.pl._figure import BACKGROUND, OKABE_ITO, SMALL, TEXT, finish, new_figure, shorten, wrap
 from distaff.pl._read import Scored, read_scores
@@ -127,7 +127,7 @@ def _names(keys: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
         keys = [keys]
     if not isinstance(keys, Mapping | Sequence):
         raise error("keys must be a list of keys, or map them to names", got=repr(keys), kind=TypeError)
-    names = dict(keys) if isinstance(keys, Mapping) else {key: key for key in keys}
+    names = dict(keys) if isinstance(keys, Mapping) else {key: key for key in name_list("keys", keys)}
     if not 1 <= len(names) <= len(MARKERS):
         raise error(f"keys must name one to {len(MARKERS)} models", got=len(names))
     if len(set(names.values())) < len(names):
@@ -137,7 +137,7 @@ def _names(keys: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
 
 def _rows(scored: Mapping[str, Scored], labels: str | Sequence[str]) -> list[str]:
     """Rows of the scores that all models have."""
-    wanted = [labels] if isinstance(labels, str) else list(labels)
+    wanted = name_list("labels", labels)
     chosen = {key: scores.choose(wanted) for key, scores in scored.items()}
     first, *others = chosen.values()
     for key, rows in zip(list(chosen)[1:], others, strict=True):

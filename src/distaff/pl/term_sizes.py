@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from textalloc import allocate
 
-from distaff._checks import check_int, error, listing
+from distaff._checks import check_int, check_name, error, listing
 from distaff._keys import DEFAULT_KEY
 from distaff.pl._factors import read_factors
 from distaff.pl._figure import BACKGROUND, SEQUENTIAL, SMALL, TEXT, finish, new_figure, shorten
@@ -124,7 +124,7 @@ def _sizes(adata: AnnData, key: str, set_key: str) -> pd.DataFrame:
             got="none",
             fix="Only models that are trained with gene sets have them.",
         )
-    if set_key not in adata.varm:
+    if check_name("set_key", set_key) not in adata.varm:
         raise error(
             "set_key must name a slot of adata.varm",
             got=repr(set_key),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +102,7 @@ def terms(
     if len(names) != 2:
         raise error("factors must name two different factors", got=", ".join(map(repr, names)))
     points = factor_values(adata, key, table, names)
-    columns = [color] if color is None or isinstance(color, str) else list(color)
+    columns = [color] if isinstance(color, str) or not isinstance(color, Iterable) else list(color)
     labels = [None if name is None else check_obs_column(adata, name, name="color") for name in columns]
     if not columns or (ax is not None and len(columns) > 1):
         raise error("color must name one column for each panel", got=f"{len(columns)} columns")

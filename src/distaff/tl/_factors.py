@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 
-from distaff._checks import error, listing
+from distaff._checks import error, listing, name_list
 from distaff.metrics._factors import Factor
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def gather(adata: AnnData, factors: str | Sequence[str]) -> tuple[pd.DataFrame, 
 
     A name is a column of ``obs``, else a key of ``obsm``. The columns of an unnamed table are "key 1", ...
     """
-    names = [factors] if isinstance(factors, str) else list(factors)
+    names = name_list("factors", factors)
     if not names:
         raise error("factors must name at least one column of adata.obs or table of adata.obsm", got="none")
     columns: list[pd.Series] = []

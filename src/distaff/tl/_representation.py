@@ -50,7 +50,7 @@ def representation(adata: AnnData, *, key: str, use_rep: str | None) -> tuple[pd
         )
     stored = adata.obsm[name]
     values = np.asarray(stored.toarray() if issparse(stored) else stored, dtype=np.float64)
-    if 0 in values.shape:
+    if 0 in values.shape or values.ndim != 2:
         raise error(f"adata.obsm[{name!r}] must have cells and dimensions", got=f"shape {values.shape}")
     dimensions = dimension_names(adata, stored, values.shape[1], slots if use_rep is None else None)
     bad = ~np.isfinite(values)
@@ -92,4 +92,8 @@ def inactive_factors(adata: AnnData, key: str, n: int) -> NDArray[np.bool_]:
 def store(adata: AnnData, key: str, entry: str, value: dict) -> None:
     """Write one entry of ``uns[key]`` and leave the others as they are."""
     slots = Slots(key)
-    adata.uns[slots.uns] = {**adata.uns.get(slots.uns, {}), entry: value}
+    before = adata.uns.get(slots.uns, {})
+    if not isinstance(before, Mapping):
+        rule = f"adata.uns[{slots.uns!r}] must hold results of distaff, or nothing"
+        raise error(rule, got=type(before).__name__, fix="Choose another key.", kind=TypeError)
+    adata.uns[slots.uns] = {**before, entry: value}

@@ -11,7 +11,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from distaff import metrics as scores
-from distaff._checks import error
+from distaff._checks import error, name_list
 from distaff.metrics import Assessment, Score
 
 __all__ = ["METRICS", "Metric", "Plan", "choose", "run_metrics"]
@@ -113,9 +113,7 @@ def choose(option: str, wanted: str | Sequence[str], groups: Mapping[str, list[s
     """Names of metrics, from a name, the name of a group, or a list of names."""
     if isinstance(wanted, str) and wanted in groups:
         return groups[wanted]
-    if not isinstance(wanted, str | Sequence):
-        raise error(f"{option} must be a name or a list of names", got=repr(wanted), kind=TypeError)
-    names = [wanted] if isinstance(wanted, str) else list(dict.fromkeys(wanted))
+    names = name_list(option, wanted)
     for name in names:
         if name not in METRICS:
             known = ", ".join(map(repr, [*METRICS, *groups]))  # all of them: there is no other list at hand

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import sparse
 from scipy.stats import false_discovery_control
 
-from distaff._checks import check_adata, check_choice, check_int, error, listing
+from distaff._checks import check_adata, check_choice, check_int, check_name, error, listing
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.tl._enrichment_tests import linear_test, moment_test, slopes
 from distaff.tl._representation import factor_table, inactive_factors, store
@@ -150,6 +150,7 @@ def enrich(
 
 def _read(adata: AnnData, slot: str, argument: str, fix: str, word: str) -> pd.DataFrame:
     """Return a table of ``varm`` as numbers."""
+    check_name(argument, slot)
     if slot not in adata.varm:
         have = listing(list(adata.varm)) or "none"
         raise error(

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from distaff._checks import error, factor_order, listing
+from distaff._checks import error, factor_order, listing, name_list
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.tl._representation import factor_table, representation
 from distaff.tl._stale import BASIC, drop_of_latent
@@ -126,7 +126,7 @@ def regress_out_factors(
 
 def _removed(Z: pd.DataFrame, factors: str | Sequence[str]) -> NDArray[np.bool_]:
     """(factors,) which of them to remove."""
-    names = [factors] if isinstance(factors, str) else list(factors)
+    names = name_list("factors", factors)
     unknown = [name for name in names if name not in Z.columns]
     if unknown or not names:
         raise error(

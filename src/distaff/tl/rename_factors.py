@@ -150,7 +150,7 @@ def _renamed_tests(entry: Mapping[str, Any], slots: Slots, changed: dict[str, st
     result = {}
     sources = {Slots.rank_factors: ("use_rep", slots.latent), Slots.enrich: ("use_loadings", slots.loadings)}
     for part, (argument, source) in sources.items():
-        if part in entry and entry[part]["params"][argument] == source:
+        if isinstance(entry.get(part), Mapping) and entry[part]["params"][argument] == source:
             table = entry[part]["table"]
             names = [changed.get(name, name) for name in table["factor"]]
             result[part] = {**entry[part], "table": table.assign(factor=names)}

@@ -1,10 +1,11 @@
 """Training: the plan, its runner, data splits, learning-rate phases, isolated random numbers."""
 
-from distaff.train.cells import CellLoader, on_device
+from distaff.train.arguments import check_trainer_arguments
+from distaff.train.cells import CellLoader, cell_positions, on_device
 from distaff.train.data import CellData, dense_data
 from distaff.train.divergence import DivergenceError, Place
 from distaff.train.epochs import MOST_EPOCHS, number_of_epochs
-from distaff.train.foreign import CheckedLoader, ForeignData
+from distaff.train.foreign import CheckedLoader, ForeignData, number_of_cells
 from distaff.train.keeper import RunKeeper
 from distaff.train.phases import LearningRatePhases
 from distaff.train.plan import FactorTrainingPlan
@@ -30,14 +31,17 @@ __all__ = [
     "RunKeeper",
     "SVIPlan",
     "Split",
+    "cell_positions",
     "cell_totals",
     "check_processes",
+    "check_trainer_arguments",
     "curves_of",
     "data_parallel",
     "dense_data",
     "draw_seed",
     "held_rows",
     "isolated_rng",
+    "number_of_cells",
     "number_of_epochs",
     "number_of_processes",
     "on_device",

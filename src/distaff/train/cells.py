@@ -81,7 +81,7 @@ class CellLoader:
         n_processes: int = 1,
         source: RowSource | None = None,
     ) -> None:
-        self.indices = _positions(indices, manager.adata.n_obs)
+        self.indices = cell_positions(indices, manager.adata.n_obs)
         self.batch_size = check_int("batch_size", batch_size, minimum=1)
         self.shuffle = shuffle
         self.drop_last = drop_last
@@ -184,7 +184,8 @@ def _block_shuffled(indices: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([blocks.ravel(), ordered[n_full * size :]])
 
 
-def _positions(indices: Sequence[int] | np.ndarray | None, n_cells: int) -> np.ndarray:
+def cell_positions(indices: Sequence[int] | np.ndarray | None, n_cells: int) -> np.ndarray:
+    """Positions of cells among ``n_cells``, from 0; given as such or as truth values, None is all."""
     if indices is None:
         return np.arange(n_cells)
     array = np.asarray(indices)

@@ -16,7 +16,7 @@ from distaff._checks import error
 from distaff.train.cells import on_device
 from distaff.train.split import SMALLEST_TAIL
 
-__all__ = ["CheckedLoader", "ForeignData"]
+__all__ = ["CheckedLoader", "ForeignData", "number_of_cells"]
 
 Minibatch = dict[str, Tensor]
 
@@ -116,6 +116,15 @@ def _has_empty_row(X: Tensor) -> bool:
     rows = torch.repeat_interleave(torch.arange(len(X), device=X.device), X.crow_indices().diff())
     totals = torch.zeros(len(X), device=X.device).index_add_(0, rows, X.values().float())
     return bool((totals == 0).any())
+
+
+def number_of_cells(datamodule: Any) -> int:
+    """Cells of another data module."""
+    n_cells = getattr(datamodule, "n_obs", None)
+    if n_cells is None:
+        rule = "datamodule must be a data module that tells its number of cells (n_obs)"
+        raise error(rule, got=type(datamodule).__name__, kind=TypeError)
+    return int(n_cells)
 
 
 class ForeignData(LightningDataModule):
