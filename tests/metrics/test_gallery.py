@@ -14,7 +14,10 @@ import pytest
 from distaff.metrics import assess, sap
 
 FIGURES = Path(__file__).parents[2] / "docs" / "figures"
-pytestmark = pytest.mark.skipif(not FIGURES.is_dir(), reason="the source distribution has no docs")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not FIGURES.is_dir(), reason="the source distribution has no docs"),
+]
 WITHIN = 0.03  # rounding, and the trees of other versions of scikit-learn
 
 

@@ -89,7 +89,7 @@ def kill_often(server, name, folder, n_kills, rng):
     return ends
 
 
-@pytest.mark.parametrize("name", FEW)
+@pytest.mark.parametrize("name", [FEW[0], *(pytest.param(name, marks=pytest.mark.slow) for name in FEW[1:])])
 def test_a_killed_run_goes_on_bit_for_bit(few, name, tmp_path):
     ends = kill_often(few, name, tmp_path / "run", 4, np.random.default_rng(len(name)))
     assert ends[-1] == few.wanted[name]

@@ -407,6 +407,7 @@ def test_options_out_of_range(whole, option) -> None:
         check_refused(fit(folder / "cells.h5ad", folder, *option), folder)
 
 
+@pytest.mark.slow  # tests/cli/test_main.py starts one too
 def test_processes_end_with_the_exit_code(whole, tmp_path) -> None:
     (tmp_path / "cells.h5ad").write_bytes(whole.read_bytes()[:5000])
     command = [sys.executable, "-m", "distaff", *fit(tmp_path / "cells.h5ad", tmp_path)]

@@ -44,6 +44,7 @@ def false_discoveries(n, *, crossed, sample_key) -> float:
     return found / n
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("crossed", [False, True])
 def test_samples_are_calibrated(crossed) -> None:
     rate = false_discoveries(300, crossed=crossed, sample_key="donor")
@@ -55,6 +56,7 @@ def test_cells_are_not_calibrated(crossed) -> None:
     assert false_discoveries(20, crossed=crossed, sample_key=None) > 0.5
 
 
+@pytest.mark.slow
 def test_permuted_labels_of_donors() -> None:
     rng = np.random.default_rng(0)
     adata = donors_data(shift=2.0)
@@ -135,6 +137,7 @@ def test_a_sample_on_one_side_does_not_undo_the_pairs() -> None:
 PARTLY = [("d0", "treated"), ("d1", "treated"), ("d2", "control"), ("d3", "control"), ("d4", "control")]
 
 
+@pytest.mark.slow
 def test_pairs_and_single_samples_are_calibrated_together() -> None:
     found, tests = 0, set()
     for seed in range(300):
@@ -146,6 +149,7 @@ def test_pairs_and_single_samples_are_calibrated_together() -> None:
     assert found / 300 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 300)
 
 
+@pytest.mark.slow
 def test_permuted_labels_of_pairs_and_single_samples() -> None:
     """Labels change sides within a donor that has both, and between donors that have one."""
     rng = np.random.default_rng(0)
@@ -281,6 +285,7 @@ def test_interferon_comes_first_in_stimulated_cells(data_dir) -> None:
     assert adata.uns["distaff"]["rank_factors"]["groups"].loc["stim", "test"] == "paired"
 
 
+@pytest.mark.slow
 def test_exchanged_conditions_of_real_donors(data_dir) -> None:
     adata = anndata.read_h5ad(data_dir / "kang_pbmc_2k.h5ad")
     sc.pp.normalize_total(adata, target_sum=1e4)
