@@ -1,5 +1,7 @@
 """The proximal operators against numbers from outside, brute force, and the conditions of a minimum."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,8 @@ from distaff.ops import (
     proximal_step,
     soft_threshold,
 )
+from distaff.ops.kernels.adam import adam_flat
+from distaff.ops.kernels.prox import adam_prox_rows, prox_rows
 
 V = torch.tensor(
     [[1.0, -0.2, 0.05], [-0.6, 0.1, 0.02], [0.3, 0.9, -0.04], [0.05, -0.4, 0.01]], dtype=torch.float64
@@ -283,6 +287,30 @@ def test_loops_are_the_closed_form(group):
     by_gene = weight.T.contiguous()
     proximal_step(by_gene, second_moment=second.T.contiguous(), **options)  # by torch
     torch.testing.assert_close(by_gene, by_factor.T, rtol=1e-5, atol=1e-6)
+
+
+def test_adam_and_penalties_in_one_pass_are_one_after_the_other():
+    rng = np.random.default_rng(0)
+    sizes = np.array([1100, 0, 7, 512, 33])  # longer than what is stepped at once, shorter, and between
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    weight, gradient, first = (rng.normal(size=starts[-1]).astype(np.float32) for _ in range(3))
+    weight[rng.random(weight.size) < 0.8] = 0.0  # as most weights of a soft mask are
+    second = rng.gamma(1.0, size=weight.size).astype(np.float32)
+    l1 = np.where(rng.random(weight.size) < 0.9, 20.0, 0.0).astype(np.float32)
+    group, lr, step = np.array([0.1, 1.0, 0.5, 0.0, 1e6], np.float32), 0.1, 3
+    correction = 1.0 - 0.999**step
+    constants = lr / (1.0 - 0.9**step), 0.9, 0.999, 0.01, 0.0, correction**0.5
+    expected = [a.copy() for a in (weight, first, second)]
+    adam_flat(expected[0], gradient, *expected[1:], *constants)
+    for k, (begin, end) in enumerate(itertools.pairwise(starts)):
+        row, moment, own = (a[None, begin:end] for a in (expected[0], expected[2], l1))
+        prox_rows(row, moment, own, group[k : k + 1], correction, 0.01, lr)
+    n = adam_prox_rows(starts, weight, gradient, first, second, *constants, l1, group, lr)
+    for found, known in zip((weight, first, second), expected, strict=True):
+        np.testing.assert_allclose(found, known, rtol=1e-6)
+    assert n == np.count_nonzero(weight) == np.count_nonzero(expected[0])
+    assert 0 < n < 0.5 * weight.size
+    assert not weight[starts[4] :].any()
 
 
 def test_loops_keep_a_missing_value():
