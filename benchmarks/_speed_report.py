@@ -75,11 +75,13 @@ def bars(ax: Any, compared: list[list[Any]]) -> None:
     places = range(len(compared))
     ax.barh(places, [line[6] for line in compared], color=OURS, height=0.7)
     for place, line in zip(places, compared, strict=True):
-        ax.text(line[6] * 1.05, place, f"{line[6]:.1f}", va="center", fontsize=7)
+        times = f"{line[6]:,.0f}" if line[6] >= 100 else f"{line[6]:.1f}"
+        ax.text(line[6] * 1.05, place, times, va="center", fontsize=7)
     labels = [f"{line[0]}: {line[1]}, against {line[5]}" for line in compared]
     ax.set_yticks(list(places), labels, fontsize=7)
     ax.invert_yaxis()
     ax.set_xscale("log")
+    ax.grid(visible=False)  # packages that are imported switch it on
     ax.axvline(1, color="0.5", lw=1)
     ax.margins(x=0.15)
     ax.set_xlabel("time or memory of the other / of distaff", fontsize=8)
@@ -97,6 +99,7 @@ def scaling(ax: Any, row: dict[str, Any]) -> None:
     ax.set_yscale("log")
     ax.set_xticks(row["sizes"], [f"{size:,}" for size in row["sizes"]])
     ax.minorticks_off()
+    ax.grid(visible=False)
     ax.set_xlabel("cells", fontsize=8)
     ax.set_ylabel("seconds", fontsize=8)
     ax.tick_params(labelsize=7)
