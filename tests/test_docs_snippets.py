@@ -204,6 +204,32 @@ def test_sweep_with_ray(make_adata, tmp_path, monkeypatch) -> None:
     assert table["elbo_validation"].nunique() == 2
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of Ray
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the source distribution has no docs")
+def test_page_on_sweeps(make_adata, tmp_path) -> None:
+    pytest.importorskip("ray.tune", reason="ray[tune] is not installed")
+    adata = make_adata(100, 30, covariates=True)
+    adata.obs["cell_type"] = adata.obs["label"]
+    adata.obs["condition"] = pd.Categorical(np.where(np.arange(100) % 2, "stim", "ctrl"))
+    names = {"adata": adata}
+    first, restore = (
+        block.replace("train(100", "train(2").replace("/shared/sweeps", str(tmp_path))
+        for block in python_blocks(DOCS / "sweeps.md")
+    )
+    try:
+        assert len(run(first, names)) == 2
+        assert len(names["runs"]) == 8
+        assert names["runs"]["max_spearman"].between(0, 1).all()
+        assert not names["results"].errors
+        run(restore, names)
+        assert len(names["results"].get_dataframe()) == 8
+    finally:
+        import ray
+
+        ray.shutdown()
+
+
 @pytest.mark.filterwarnings(
     "ignore:zarr v3 autosharding", "ignore:Consolidated metadata is currently not part"
 )
