@@ -6,7 +6,7 @@ import re
 from importlib import import_module
 from importlib.metadata import version as installed_version
 
-PUBLIC_MODULES = ["datasets", "extend", "metrics", "model", "pl", "pp", "tl"]
+PUBLIC_MODULES = ["datasets", "extend", "hub", "metrics", "model", "pl", "pp", "tl"]
 
 project = "distaff"
 author = "The distaff developers"

@@ -184,6 +184,60 @@ def test_page_on_migration(make_adata) -> None:
     assert "cell_type" in adata.uns["nmf"]["disentanglement"]["scores"].index
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of huggingface_hub
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the source distribution has no docs")
+def test_page_on_sharing(make_adata, tmp_path, monkeypatch, capsys) -> None:
+    boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
+    server = pytest.importorskip("moto.server", reason="moto is not installed").ThreadedMotoServer
+    adata, query = make_adata(100, 30, covariates=True), make_adata(40, 30, covariates=True, seed=1)
+    query.obs["batch"] = pd.Categorical(["new"] * query.n_obs)
+    ds.pp.gene_sets(adata, {"A": adata.var_names[:12], "B": adata.var_names[12:30]})
+    ds.model.AnnotatedVAE.setup_anndata(adata, batch_key="batch")
+    model = ds.model.AnnotatedVAE(adata, n_hidden=4)
+    model.train(2, seed=0, accelerator="cpu", enable_progress_bar=False)
+    monkeypatch.chdir(tmp_path)
+    foreign_model(make_adata(100, 30), Path("from_scvi"))
+    *before, push, to_s3, load, query_block, hub, foreign = python_blocks(DOCS / "hub.md")
+    names = {"ds": ds, "model": model, "query": query}
+    for block in before:
+        run(block, names)
+    assert "# AnnotatedVAE of 100 cells" in capsys.readouterr().out
+    assert "lab/kang_pbmc" in push  # tests/hub/huggingface_child.py runs it
+    run(load.replace("lab/kang_pbmc", "kang", 1), names)
+    assert names["model"].adata.n_obs == 100
+    table = run(query_block.replace("train(20", "train(2, accelerator='cpu'"), names)
+    assert list(table.index) == ["A", "B"]
+    assert run(hub, names)[1].n_obs == 100
+    run(foreign, names)
+    assert type(names["other"]).__name__ == "SCVI"
+    store = server(ip_address="127.0.0.1", port=0)
+    store.start()
+    try:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*store.get_host_and_port()))
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+            monkeypatch.setenv(name, "us-east-1")
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        boto3.client("s3").create_bucket(Bucket="models")
+        run(to_s3, names)
+        run(load.replace("lab/", "s3://models/"), names)
+    finally:
+        store.stop()
+    assert names["model"].adata.n_obs == 100
+
+
+def foreign_model(adata: anndata.AnnData, folder: Path) -> None:
+    """Save a model of scvi-tools as its hub has them."""
+    import scvi
+    from scvi.hub import HubMetadata
+
+    scvi.model.SCVI.setup_anndata(adata)
+    model = scvi.model.SCVI(adata, n_latent=2, n_hidden=4)
+    model.train(1, accelerator="cpu", enable_progress_bar=False)
+    model.save(str(folder), save_anndata=True)
+    metadata = HubMetadata(scvi.__version__, anndata.__version__, "SCVI")
+    metadata.save(str(folder / "_scvi_required_metadata.json"))
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of Ray
 @pytest.mark.skipif(not DOCS.is_dir(), reason="the source distribution has no docs")

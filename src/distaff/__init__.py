@@ -2,8 +2,8 @@
 
 from importlib.metadata import version
 
-from distaff import datasets, extend, metrics, model, pl, pp, tl
+from distaff import datasets, extend, hub, metrics, model, pl, pp, tl
 from distaff.html import report
 
-__all__ = ["datasets", "extend", "metrics", "model", "pl", "pp", "report", "tl"]
+__all__ = ["datasets", "extend", "hub", "metrics", "model", "pl", "pp", "report", "tl"]
 __version__ = version("distaff")

@@ -25,9 +25,8 @@ LONG = os.environ.get("DISTAFF_PROPERTIES") == "long"
 ODD_NAMES = ("", " ", "a b", "a/b", "β", "名前", "1", "0.5", "nan", "None", "x" * 300, "_index", ".", "T\tB")
 SEEDS = st.integers(0, 2**32 - 1)
 SECTION = re.compile(r"^Raises\n-+\n(.*?)(?=^[A-Z][A-Za-z ]+\n-{3,}\n|\Z)", re.M | re.S)
-ERRORS = {
-    error.__name__: error for error in (ValueError, KeyError, TypeError, FileNotFoundError, ConnectionError)
-}
+NAMED = (ConnectionError, FileNotFoundError, ImportError, KeyError, PermissionError, TypeError, ValueError)
+ERRORS = {error.__name__: error for error in NAMED}
 
 
 def examples(quick: int, *, long: int = 20) -> settings:

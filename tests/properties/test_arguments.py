@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shutil
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -177,11 +178,17 @@ METRICS = dict.fromkeys(
     "assess": ("metric", "Z", "Y"),
     "compare_runs": None,
 }
+HUB = {
+    "load": "shared",
+    "model_card": "model",
+    "push": None,  # needs a server: tests/hub
+    "save": "model",
+}
 QUICK = {"n_train": 60, "n_test": 30, "resolutions": [0.5], "n_random": 1}
 
 
 def test_every_public_name_has_a_call() -> None:
-    rooms = {ds.tl: TL, ds.pp: PP, ds.pl: PL, ds.datasets: DATASETS, ds.model: MODELS}
+    rooms = {ds.tl: TL, ds.pp: PP, ds.pl: PL, ds.datasets: DATASETS, ds.model: MODELS, ds.hub: HUB}
     for room, calls in rooms.items():
         assert set(room.__all__) == set(calls)
     functions = {name for name in ds.metrics.__all__ if not inspect.isclass(getattr(ds.metrics, name))}
@@ -318,3 +325,19 @@ def test_report(adata, model, tmp_path_factory, options) -> None:
     page = tmp_path_factory.getbasetemp() / "page.html"
     with unchanged(adata):
         outcome(lambda: ds.report(adata, page, **options), ds.report, also=ANY)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of huggingface_hub
+@pytest.mark.parametrize("name", [name for name, given in HUB.items() if given is not None])
+def test_sharing(name, model, tmp_path) -> None:
+    shared, new = tmp_path / "shared", tmp_path / "new"
+    ds.hub.save(model, shared)
+    positional = {"load": [shared], "model_card": [model], "save": [model, new]}[name]
+    function = getattr(ds.hub, name)
+
+    def call(options):
+        with unchanged(model.adata):
+            function(*positional, **options)
+        shutil.rmtree(new, ignore_errors=True)
+
+    try_options(function, call, 5)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -27,10 +29,14 @@ class Annotation:
         Names of the sets.
     mask
         Weights, shape (genes, sets); non-zero where a gene is in the set.
+    provenance
+        ``source`` and ``sha256`` that :func:`~distaff.pp.gene_sets` wrote of them; None for sets of other
+        origin.
     """
 
     names: list[str]
     mask: np.ndarray
+    provenance: dict[str, str] | None = None
 
     @classmethod
     def of(
@@ -56,7 +62,7 @@ class Annotation:
         mask = _weights(table, f"adata.varm[{set_key!r}]")
         unnamed = [f"Set {i + 1}" for i in range(mask.shape[1])]
         names = [str(name) for name in getattr(table, "columns", unnamed)]
-        return cls(names, mask).checked(set_key)
+        return cls(names, mask, _provenance(adata, set_key)).checked(set_key)
 
     def checked(self, set_key: str, *, of: str = "") -> Annotation:
         """Return itself if every set has a gene and weights are finite; ``of`` says which genes count."""
@@ -82,12 +88,14 @@ class Annotation:
     def plain(self) -> dict[str, Any]:
         """Sets as plain values."""
         genes, sets = np.nonzero(self.mask)
+        known = {} if self.provenance is None else {"provenance": dict(self.provenance)}
         return {
             "names": list(self.names),
             "shape": list(self.mask.shape),
             "genes": genes.tolist(),
             "sets": sets.tolist(),
             "weights": self.mask[genes, sets].tolist(),
+            **known,
         }
 
     @classmethod
@@ -95,7 +103,15 @@ class Annotation:
         """Sets that :meth:`plain` gave."""
         mask = np.zeros(stored["shape"], dtype=np.float32)
         mask[stored["genes"], stored["sets"]] = stored["weights"]
-        return cls(list(stored["names"]), mask)
+        return cls(list(stored["names"]), mask, stored.get("provenance"))
+
+
+def _provenance(adata: AnnData, set_key: str) -> dict[str, str] | None:
+    """Where ``pp.gene_sets`` took the sets from; of a file its name, as folders may name people."""
+    entry = adata.uns.get(set_key)
+    if not isinstance(entry, Mapping) or not {"source", "sha256"} <= entry.keys():
+        return None
+    return {"source": PurePath(str(entry["source"])).name, "sha256": str(entry["sha256"])}
 
 
 def _weights(table: Any, place: str) -> np.ndarray:

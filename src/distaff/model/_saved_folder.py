@@ -27,7 +27,7 @@ from distaff.model._saved_copy import dump_copy, parse_copy
 from distaff.model._saved_document import corrupt, dump_document, parse_document, sha256
 from distaff.model._saved_tensors import dump_tensors, parse_tensors
 
-__all__ = ["TRUST", "SavedFiles", "read_model", "saved_adata", "write_model"]
+__all__ = ["TRUST", "SavedFiles", "read_model", "saved_adata", "saved_document", "write_model"]
 
 TRUST = (
     "A pickle runs any code that its author put into it, on this machine and with your rights. If you trust "
@@ -211,6 +211,20 @@ def _read_copy(files: SavedFiles) -> tuple[dict[str, Any], dict[str, Tensor]] | 
     document = parse_document(parts[0], f"{files.copy} (JSON)")
     _check_sum(files.copy, parts[1], document["tensors"])
     return document, parse_tensors(parts[1], files.copy)
+
+
+def saved_document(files: SavedFiles) -> dict[str, Any] | None:
+    """Return the JSON of a model; None where the folder holds a foreign ``model.pt`` alone, or no model.
+
+    Raises
+    ------
+    ValueError
+        If it is corrupt.
+    """
+    if files.document.is_file():
+        return parse_document(files.document.read_bytes(), files.document)
+    parts = parse_copy(files.copy) if files.copy.is_file() else None
+    return None if parts is None else parse_document(parts[0], f"{files.copy} (JSON)")
 
 
 def _read_checked(path: Path, checksum: Checksum) -> bytes:

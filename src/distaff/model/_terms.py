@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -50,7 +50,7 @@ class TermBlock:
             annotation = Annotation.of(adata, None, new_set_key, argument="new_set_key")
             mask, positions = annotation.mask, adata.var_names.get_indexer(genes)
             mask = np.where(positions[:, None] < 0, np.float32(0), mask[positions])
-            annotation = Annotation(annotation.names, mask).checked(new_set_key, of=" of the model")
+            annotation = replace(annotation, mask=mask).checked(new_set_key, of=" of the model")
         return cls(annotation, n_sparse, n_dense)
 
     @classmethod

@@ -206,6 +206,7 @@ class TrainingMixin(KeptRunMixin):
                 self._take_start(split)
             self.module.train()  # a model that was loaded or trained before is in evaluation mode
             runner()
+        self.training_ = arguments
         self._run_start = None
 
     def _first_rate(self: Any, lr: float | None, phases: LearningRatePhases | None) -> float:

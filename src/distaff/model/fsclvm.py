@@ -216,6 +216,7 @@ class FSCLVM(TermsOfFSCLVM, KeptRunMixin, SavingMixin, SetupMixin, BaseModelClas
             if not (kept and kept.take_weights(self)):
                 self._take_start(split)
             runner()
+        self.training_ = arguments
         self._run_start = None
 
     def _draw_weights(self, seed: int) -> None:
