@@ -227,6 +227,10 @@ def test_a_damaged_folder_is_refused(adata, tmp_path):
     tensors.unlink()
     with pytest.raises(ValueError, match="no such file.*delete this one to begin anew"):
         go_on(small(adata), tmp_path, seed=0)
+    (tmp_path / "run.json").unlink()
+    (tmp_path / "run.json").mkdir()
+    with pytest.raises(ValueError, match="run.json must be a file, got a folder"):
+        go_on(small(adata), tmp_path, seed=0)
 
 
 def test_a_folder_never_holds_weights_that_are_not_finite(adata, tmp_path):

@@ -60,6 +60,7 @@ ROOMS = {
     "nn": MODELS,
     "objectives": MODELS,
     "ops": "here",
+    "papers": "studies of published models on fixed data: tests/papers",
     "pl": "test_arguments",
     "pp": "test_preparation",
     "tl": "test_tools",

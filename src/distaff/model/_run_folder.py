@@ -54,6 +54,8 @@ class RunFolder:
         self.document = path / "run.json"
         self.run: dict[str, Any] | None = None  # which run is in the folder
         self.known: Known | None = None
+        if self.document.is_dir():
+            raise error(f"{self.document} must be a file", got="a folder", fix=AGAIN)
         if self.document.is_file():
             self._read()
 
