@@ -16,7 +16,9 @@ class Squares:
     def __init__(self):
         self.done, self.broken, self.stop = [], set(), set()
 
-    def trials(self, full, seed):
+    def trials(self, full, seed, data=None):
+        if data is not None:
+            seed += int(data.read_text())
         return [Trial(f"x={x}", {"x": x}) for x in range(seed, seed + (4 if full else 2))]
 
     def work(self, settings):
@@ -41,7 +43,9 @@ class Squares:
 def squares(monkeypatch):
     study = Squares()
     parts = {"work": study.work, "trials": study.trials, "tables": study.tables, "draw": study.draw}
-    monkeypatch.setitem(reproduce.STUDIES, "kimmel", Study(name="kimmel", paper="Squares (1)", **parts))
+    monkeypatch.setitem(
+        reproduce.STUDIES, "kimmel", Study(name="kimmel", paper="Squares (1)", inputs=("data",), **parts)
+    )
     return study
 
 
@@ -57,7 +61,7 @@ def test_files_and_verdicts(squares, call, tmp_path, capsys):
     assert "distaff: trial 2 of 2, x=1" in err
     text = (tmp_path / "out/tables.md").read_text()
     assert text.startswith("# Squares (1)\n")
-    assert "| Fig. 1 | sum of squares | 1 | 1 | agrees | equal |" in text
+    assert "| Fig. 1 | sum of squares | 1 | 1 | agrees | equal |  |" in text
     record = json.loads((tmp_path / "out/tables.json").read_text())
     assert (record["preset"], record["seed"], record["failed"]) == ("small", 0, {})
     assert pd.DataFrame(record["tables"]["squares"]["rows"])["square"].to_list() == [0, 1]
@@ -121,6 +125,18 @@ def test_bad_output(there, squares, call, tmp_path, capsys):
     assert call(*options) == 2
     assert "error: --output must" in capsys.readouterr().err
     assert squares.done == []
+
+
+def test_files_of_the_user(squares, call, tmp_path, capsys):
+    file = tmp_path / "number.txt"
+    file.write_text("7")
+    assert call("--data", str(file)) == 0
+    assert squares.done == [7, 8]
+    assert call("--data", str(tmp_path / "absent")) == 2
+    assert call("--gene-sets", str(file)) == 2
+    err = capsys.readouterr().err
+    assert "error: --data must be a file, got" in err
+    assert "error: --gene-sets must be left out of kimmel, got" in err
 
 
 @pytest.mark.parametrize("options", [["fourier"], ["kimmel", "--seed", "-1"]])

@@ -173,3 +173,14 @@ def test_loadings_need_a_linear_decoder(adata):
 def test_inclusion_needs_a_gate(adata):
     with pytest.raises(TypeError, match="must come from a latent with a gate, got prior='normal'"):
         FactorVAE(adata).get_inclusion_probability()
+
+
+def test_a_width_for_each_layer(make_adata):
+    adata = make_adata()
+    ds.model.FactorVAE.setup_anndata(adata)
+    model = ds.model.FactorVAE(adata, n_latent=3, n_hidden=(9, 5))
+    shapes = {tuple(weight.shape) for weight in model.module.parameters() if weight.ndim == 2}
+    assert {(9, adata.n_vars), (5, 9), (5, 3), (9, 5)} <= shapes  # the encoder's, then the decoder's
+    for n_hidden, n_layers in (((9, 5), 3), ((), 1), ((9, 0), 1), ("95", 1)):
+        with pytest.raises((ValueError, TypeError), match="n_hidden must be"):
+            ds.model.FactorVAE(adata, n_hidden=n_hidden, n_layers=n_layers)

@@ -5,16 +5,24 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import matplotlib as mpl
 
+from distaff._checks import error
 from distaff.cli._arguments import folder, growing, whole_number
 from distaff.cli._errors import FailedTrialsError, input_stage
 from distaff.cli._output import check_growing, write_record
 from distaff.cli._quiet import log, quietly
-from distaff.papers import STUDIES, Processes, reproduce
+from distaff.papers import STUDIES, Processes, Study, reproduce
 
 __all__ = ["add_parser"]
+
+INPUTS = {
+    "data": "counts (.h5ad) in place of those of the study: svensson, any; rybakov, with obs columns "
+    "condition and cell_type",
+    "gene_sets": "gene sets (.gmt) of rybakov; default: Reactome 4.0 in the folder that DISTAFF_DATA names",
+}
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -33,6 +41,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--seed", type=whole_number(0), default=0, help="first of the seeds (default: %(default)s)"
     )
+    for name, what in INPUTS.items():
+        parser.add_argument(_option(name), metavar="FILE", type=folder, help=what)
     parser.set_defaults(run=run)
 
 
@@ -43,12 +53,14 @@ def run(args: argparse.Namespace) -> str:
     args.output = args.output or folder(f"distaff-{study.name}")
     with input_stage():
         check_growing(args.output, command)
+        inputs = _inputs(args, study)
+        trials = study.trials(args.full, args.seed, **inputs)
     args.output.mkdir(exist_ok=True)
-    arguments = {"full": args.full, "seed": args.seed}
+    arguments = {"full": args.full, "seed": args.seed, **{name: str(file) for name, file in inputs.items()}}
     write_record(args.output, command, arguments)
     mpl.use("agg")  # no windows
     outcome = reproduce(
-        replace(study, work=partial(quietly, study.work)),
+        replace(study, trials=lambda *_: trials, work=partial(quietly, study.work)),
         args.output,
         full=args.full,
         seed=args.seed,
@@ -68,3 +80,18 @@ def run(args: argparse.Namespace) -> str:
     if outcome.failed:
         raise FailedTrialsError(outcome.failed, report)
     return report
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _inputs(args: argparse.Namespace, study: Study) -> dict[str, Path]:
+    """Files that were given; each is there, and the study takes it."""
+    given = {name: getattr(args, name) for name in INPUTS if getattr(args, name) is not None}
+    for name, file in given.items():
+        if name not in study.inputs:
+            raise error(f"{_option(name)} must be left out of {study.name}", got=repr(str(file)))
+        if not file.is_file():
+            raise error(f"{_option(name)} must be a file", got=repr(str(file)))
+    return given

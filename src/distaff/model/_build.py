@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -148,6 +149,17 @@ def layer_widths(n_hidden: int, n_layers: int) -> tuple[int, ...]:
     """Widths of equal layers."""
     n_layers = check_int("n_layers", n_layers, minimum=1)
     return (check_int("n_hidden", n_hidden, minimum=1),) * n_layers
+
+
+def given_widths(n_hidden: int | Sequence[int], n_layers: int) -> tuple[int, ...]:
+    """Widths of equal layers, or those that are given one by one."""
+    if isinstance(n_hidden, str) or not isinstance(n_hidden, Sequence):
+        return layer_widths(n_hidden, n_layers)
+    if not n_hidden or n_layers not in (1, len(n_hidden)):
+        raise error(
+            "n_hidden must be a width, or one for each layer", got=f"{n_hidden!r}, n_layers={n_layers}"
+        )
+    return tuple(check_int("Width in n_hidden", width, minimum=1) for width in n_hidden)
 
 
 def build_module(config: ModelConfig, data: DataSpec) -> FactorModule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from anndata import AnnData
@@ -9,7 +10,7 @@ from anndata import AnnData
 from distaff._checks import check_choice, check_int
 from distaff.model._annotation import Annotation
 from distaff.model._base import FactorModel
-from distaff.model._build import ModelConfig, layer_widths
+from distaff.model._build import ModelConfig, given_widths
 from distaff.model._decoder import DecoderConfig
 from distaff.model._latent import LatentConfig
 from distaff.model._objective import ObjectiveConfig
@@ -78,7 +79,8 @@ class FactorVAE(FactorModel):
     init
         Start of a linear or annotated decoder: ``"nmf"``, ``"nmf_kl"``, ``"ica"``, ``"pca"`` or None.
     n_hidden
-        Width of the hidden layers.
+        Width of the hidden layers; or one for each layer of the encoder, such as ``(128, 32, 16)``, in the
+        reverse order in an MLP decoder.
     n_layers
         Number of hidden layers of the encoder and of an MLP decoder.
     dropout_rate
@@ -158,7 +160,7 @@ class FactorVAE(FactorModel):
         lambda_group: float = 0.0,
         prox: str = "metric",
         init: str | None = None,
-        n_hidden: int = 128,
+        n_hidden: int | Sequence[int] = 128,
         n_layers: int = 1,
         dropout_rate: float = 0.1,
         likelihood: str = "nb",
@@ -181,7 +183,7 @@ class FactorVAE(FactorModel):
     ) -> None:
         super().__init__(adata, registry)
         check_choice("encoder", encoder, ("mlp",))
-        widths = layer_widths(n_hidden, n_layers)
+        widths = given_widths(n_hidden, n_layers)
         annotation = Annotation.of(adata, registry, set_key) if decoder == "annotated" else None
         if annotation is not None:
             n_free = check_int("n_sparse", n_sparse, minimum=0) + check_int("n_dense", n_dense, minimum=0)
@@ -191,7 +193,7 @@ class FactorVAE(FactorModel):
         )
         decoder_config = DecoderConfig(
             decoder,
-            widths,
+            widths[::-1],
             batch_norm,
             non_negative,
             rate,

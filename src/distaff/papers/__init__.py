@@ -5,6 +5,9 @@ from distaff.papers._table import Table, write_tables
 from distaff.papers._trials import Outcome, Trial, run_trials
 from distaff.papers._workers import Processes
 from distaff.papers.kimmel import KIMMEL
+from distaff.papers.rybakov import RYBAKOV
+from distaff.papers.svensson import SVENSSON
+from distaff.papers.vsc import VSC
 
 __all__ = [
     "STUDIES",
@@ -18,4 +21,4 @@ __all__ = [
     "write_tables",
 ]
 
-STUDIES = {study.name: study for study in (KIMMEL,)}
+STUDIES = {study.name: study for study in (KIMMEL, SVENSSON, RYBAKOV, VSC)}

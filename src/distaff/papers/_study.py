@@ -25,21 +25,25 @@ class Study:
     paper
         Authors, year and title.
     trials
-        From the size (``True`` for the paper's, ``False`` for the small one) and the first seed, the trials.
+        From the size (``True`` for the paper's, ``False`` for the small one) and the first seed, the trials;
+        files that the user gave are further arguments, by the names of ``inputs``.
     work
         Does a trial, given its settings.
     tables
         Tables of the results, the claims first; copes with results that are missing.
     draw
         Writes figures of the results into a folder; copes with results that are missing.
+    inputs
+        Files that a user may give: ``"data"``, ``"gene_sets"``.
     """
 
     name: str
     paper: str
-    trials: Callable[[bool, int], list[Trial]]
+    trials: Callable[..., list[Trial]]
     work: Work
     tables: Callable[[Outcome], list[Table]]
     draw: Callable[[Outcome, Path], None]
+    inputs: tuple[str, ...] = ()
 
 
 def reproduce(

@@ -35,6 +35,8 @@ class Claim:
         Whether the two agree by ``rule``; None if it could not be measured.
     rule
         When they are said to agree, in words.
+    why
+        Where the difference comes from, as far as we know.
     """
 
     where: str
@@ -43,6 +45,7 @@ class Claim:
     ours: float | str
     agrees: bool | None
     rule: str
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,12 @@ class Table:
 
 def claims_table(claims: Sequence[Claim]) -> Table:
     """The paper's numbers beside ours, with a verdict."""
-    columns = ("where", "what", "published", "ours", "verdict", "agrees if")
+    columns = ("where", "what", "published", "ours", "verdict", "agrees if", "why not")
     rows = [
-        (claim.where, claim.what, claim.published, claim.ours, VERDICTS[claim.agrees], claim.rule)
+        (
+            *(claim.where, claim.what, claim.published, claim.ours, VERDICTS[claim.agrees], claim.rule),
+            claim.why if claim.agrees is False else "",
+        )
         for claim in claims
     ]
     return Table("claims", "The paper beside this run", pd.DataFrame(rows, columns=columns))
