@@ -49,6 +49,9 @@ def test_tables_and_figures(tiny, tmp_path):
     assert len(figures) == 12
     for name in figures:
         assert np.ptp(matplotlib.image.imread(tmp_path / "figures" / name)) > 0
+    blood = outcome.find(data="kang")[0].values
+    assert "CD4 T cells" in blood["accuracy"]
+    assert "Erythroblasts" not in blood["accuracy"]  # two cells
     values = outcome.find(data="simulation", beta=1, capacity=0)[0].values
     assert set(values["spearman"]) == {f"identity_{i}" for i in range(1, 6)} | {"activity_1"}
     assert all(0 <= value <= 1 for value in values["spearman"].values())

@@ -90,7 +90,7 @@ def _blood(n_cells: int, n_genes: int, seed: int) -> AnnData:
     if 0 < n_cells < adata.n_obs:
         adata = adata[np.sort(np.random.default_rng(seed).permutation(adata.n_obs)[:n_cells])].copy()
     types = adata.obs["cell_type"].value_counts()
-    adata.obs["cell_type"] = adata.obs["cell_type"].cat.set_categories(types.index[types >= MIN_CELLS])
+    adata.obs["cell_type"] = adata.obs["cell_type"].cat.set_categories(list(types.index[types >= MIN_CELLS]))
     return adata[np.asarray(adata.X.sum(axis=1)).ravel() > 0].copy()
 
 
