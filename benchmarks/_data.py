@@ -1,4 +1,4 @@
-"""Data and scores that the benchmarks share."""
+"""Data that the benchmarks share."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import os
 from pathlib import Path
 
 import anndata
-import numpy as np
 import pandas as pd
 import scanpy as sc
 import torch
-from sklearn.decomposition import NMF, FastICA
 
 import distaff as ds
 
@@ -39,33 +37,3 @@ def simulated(n_cells: int, n_genes: int, seed: int) -> tuple[anndata.AnnData, p
     """Kimmel's simulation; factors: whether a cell uses each program."""
     adata = ds.datasets.simulate_gep(n_cells, n_genes, random_state=seed)
     return adata, adata.obsm["program_usage"].reset_index(drop=True) > 0
-
-
-def log_normalised(adata: anndata.AnnData) -> np.ndarray:
-    """log1p of counts per 10,000, (cells, genes)."""
-    copy = adata.copy()
-    sc.pp.normalize_total(copy, target_sum=1e4)
-    sc.pp.log1p(copy)
-    return np.asarray(copy.X.todense(), dtype=np.float32)
-
-
-def factorised(X: np.ndarray, n: int, seed: int) -> dict[str, np.ndarray]:
-    """Scores of scikit-learn's NMF (Frobenius, Kullback-Leibler) and ICA, (cells, n)."""
-    nmf = NMF(n, init="nndsvda", random_state=seed, max_iter=400)
-    nmf_kl = NMF(n, init="nndsvdar", beta_loss="kullback-leibler", solver="mu", random_state=seed)
-    ica = FastICA(n, random_state=seed, max_iter=1000, whiten="unit-variance")
-    return {
-        "NMF": nmf.fit_transform(X),
-        "NMF, Kullback-Leibler": nmf_kl.fit_transform(X),
-        "ICA": ica.fit_transform(X),
-    }
-
-
-def scores(Z: np.ndarray, Y: pd.DataFrame) -> dict[str, float]:
-    """MIG and LMS (of SMI) with quantile bins, and single-dimension accuracy."""
-    smi = ds.metrics.smi(Z, Y)
-    return {
-        "MIG": ds.metrics.mig(Z, Y).value,
-        "LMS": ds.metrics.lms(smi).value,
-        "accuracy": ds.metrics.single_dimension_accuracy(Z, Y).value,
-    }

@@ -1,4 +1,4 @@
-"""What the speed benchmark computes from its measurements."""
+"""What the benchmarks compute from their measurements."""
 
 from __future__ import annotations
 
@@ -93,3 +93,48 @@ def test_files(report, tmp_path):
     assert text.startswith("`python benchmarks/speed.py` on ")
     assert "drvi-py not installed" in text
     assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def ranks(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER / "peers")
+    import ranks
+
+    yield ranks
+    del sys.modules["ranks"]
+
+
+def run_of(method, data, seed, **scores):
+    return {"method": method, "data": data, "seed": seed, "scores": scores, "seconds": 2.0 + seed}
+
+
+def test_mean_ranks_share_ties_and_skip_scores_that_are_not_there(ranks):
+    records = [
+        run_of("a", "x", 0, lms=0.9, mig=0.5, spn=0.1),
+        run_of("b", "x", 0, lms=0.8, mig=0.5, spn=0.3),
+        run_of("c", "x", 0, lms=0.7, mig=0.6, spn=float("nan")),
+    ]
+    table = ranks.mean_ranks(records, ["lms", "mig", "spn", "absent"])
+    assert table[("x", 0)].to_dict() == {"a": (1 + 2.5) / 2, "b": (2 + 2.5) / 2, "c": (3 + 1) / 2}
+
+
+def test_only_runs_that_all_methods_have_count(ranks):
+    records = [
+        *(run_of("a", "x", seed, lms=0.9) for seed in (0, 1)),
+        run_of("b", "x", 0, lms=0.8),
+        run_of("a", "y", 0, lms=0.2),
+        run_of("b", "y", 0, lms=0.3),
+        run_of("c", "x", 0, lms=1.0),
+        {"method": "d", "data": "x", "seed": 0, "absent": "not installed"},
+    ]
+    table = ranks.mean_ranks(records, ["lms"])
+    assert list(table.index) == ["a", "b"]  # c has no result for y, d none at all
+    assert list(table.columns) == [("x", 0), ("y", 0)]
+    assert table.loc["a"].tolist() == [1.0, 2.0]
+
+
+def test_means_over_seeds(ranks):
+    records = [*(run_of("a", "x", seed, lms=0.1 * seed) for seed in (0, 1)), run_of("b", "y", 1, lms=0.5)]
+    assert ranks.value_table(records, "seconds").loc["a", "x"] == 2.5
+    assert ranks.value_table(records, "lms").loc["a", "x"] == pytest.approx(0.05)
+    assert ranks.value_table(records, "lms").isna().loc["b", "x"]

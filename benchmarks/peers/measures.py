@@ -34,7 +34,7 @@ COUNTED = (
     "modularity",
     "dci_completeness",
     "infomec",
-    "infomec_completeness",
+    "infomec_infoc",
     "factor_vae_score",
 )
 

@@ -33,6 +33,18 @@ def test_new_cells_are_mapped(simulated):
     )
 
 
+def test_what_is_noise_has_no_rank(simulated):
+    model = ProgramVAE(simulated, n_latent=6)
+    model.train(5, **FAST)
+    floor = model.module.posterior.link(model.module.posterior.floor).numpy()
+    Z = model.get_latent_representation()
+    assert (floor > 0).all()
+    np.testing.assert_allclose(Z.min(axis=0), floor, rtol=1e-6)
+    assert (np.isclose(Z, floor).mean(axis=0) > 0.03).all()
+    assert np.unique(Z[:, 0]).size > 100
+    assert (Z.std(axis=0) > 0).all()
+
+
 def test_autoencoder_learns_and_is_deterministic(simulated):
     adata = simulated.copy()
     adata.layers["log1p"] = adata.X.log1p()

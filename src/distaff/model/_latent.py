@@ -17,6 +17,7 @@ from distaff.nn.links import (
 )
 from distaff.nn.posteriors import (
     AbstractPosterior,
+    NonNegativePosterior,
     NormalPosterior,
     PointPosterior,
     SpikeSlabPosterior,
@@ -132,6 +133,8 @@ class LatentConfig:
         if self.prior == "deterministic":
             return PointPosterior(n_features, self.n_latent, n_added=self.n_added)
         link = OWN_PRIORS[self.prior].link() if self.prior in OWN_PRIORS else LINKS[self.prior]()
+        if self.prior in NON_NEGATIVE and not self.has_gate:
+            return NonNegativePosterior(n_features, self.n_latent, link)
         if not self.has_gate:
             return NormalPosterior(n_features, self.n_latent, link, n_added=self.n_added)
         slab_weight = Scheduled(Linear(0.0 if self.slab_warmup else 1.0, 1.0))

@@ -12,6 +12,7 @@ import scvi
 
 from distaff._checks import check_flag, error
 from distaff.model._kept_run import KeptRun, KeptRunMixin
+from distaff.model._noise_floor import set_noise_floor
 from distaff.train import (
     MOST_EPOCHS,
     CellData,
@@ -207,6 +208,8 @@ class TrainingMixin(KeptRunMixin):
             self.module.train()  # a model that was loaded or trained before is in evaluation mode
             runner()
         self.training_ = arguments
+        if datamodule is None and not self.from_reference_:
+            set_noise_floor(self, split.train)
         self._run_start = None
 
     def _first_rate(self: Any, lr: float | None, phases: LearningRatePhases | None) -> float:

@@ -24,7 +24,8 @@ class ProgramVAE(FactorModel):
         \rho = r / \textstyle\sum_g r_g, \quad z_k = \text{softplus}(u_k), \quad W \ge 0
 
     Programs have non-negative scores and loadings that add up to log1p expression: what NMF finds, with a
-    count likelihood, covariates, and an encoder that maps new cells.
+    count likelihood, covariates, and an encoder that maps new cells. A score is not reported below the floor
+    of its program, the level that noise reaches in cells where the program is off.
 
     Parameters
     ----------

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
@@ -18,8 +19,17 @@ from distaff.nn.scheduled import Scheduled
 from distaff.nn.spike_slab import OFF, SpikeSlab
 from distaff.ops import rsample
 
-__all__ = ["AbstractPosterior", "NormalPosterior", "PointPosterior", "SpikeSlabPosterior"]
+__all__ = [
+    "AbstractPosterior",
+    "NonNegativePosterior",
+    "NormalPosterior",
+    "PointPosterior",
+    "SpikeSlabPosterior",
+]
 
+FLOOR_QUANTILE = 0.05  # of the cells: what a factor has where it is off
+N_DEVIATIONS = 3.0  # of the posterior above it: what cannot be told from off
+NO_FLOOR = -1e4  # of a model that was not trained: no link gives less
 VARIANCE_FLOOR = 1e-4  # scVI's: keeps the KL finite when a posterior collapses to a point
 
 
@@ -106,6 +116,45 @@ class NormalPosterior(AbstractPosterior):
     def unit(self) -> float:
         """That of the link."""
         return self.link.unit
+
+
+class NonNegativePosterior(NormalPosterior):
+    r"""Normal posterior behind a link to positive values, that reports nothing below its floor.
+
+    A positive latent is never zero: in cells where a factor is off it has a small value that differs from
+    cell to cell by noise, and with it its rank. What is reported is therefore at least the floor of the
+    factor: the value that 5 % of the cells stay below, and three standard deviations of the posterior more.
+
+    Parameters
+    ----------
+    n_in
+        Number of features.
+    n_latent
+        Number of latent dimensions.
+    link
+        Map :math:`g` to positive values.
+    """
+
+    floor: Tensor
+
+    def __init__(self, n_in: int, n_latent: int, link: AbstractLink) -> None:
+        super().__init__(n_in, n_latent, link)
+        self.register_buffer("floor", torch.full((n_latent,), NO_FLOOR))  # of u
+
+    def representation(self, q: Normal) -> Tensor:
+        """Median of the posterior of ``z``, but not below the floor."""
+        return torch.maximum(super().representation(q), self.link(self.floor))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Models that were saved before there was a floor report as they did."""
+        state_dict.setdefault(f"{prefix}floor", torch.full_like(self.floor, NO_FLOOR))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    @torch.no_grad()
+    def set_floor(self, mean: np.ndarray, deviation: np.ndarray) -> None:
+        """Set the floor by the posteriors of ``u`` in some cells, (cells, n_latent) each."""
+        floor = np.quantile(mean, FLOOR_QUANTILE, axis=0) + N_DEVIATIONS * deviation.mean(axis=0)
+        self.floor.copy_(torch.from_numpy(floor))
 
 
 class SpikeSlabPosterior(AbstractPosterior):
