@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import anndata
+import numpy as np
 import pandas as pd
 import scanpy as sc
 import torch
@@ -37,3 +38,11 @@ def simulated(n_cells: int, n_genes: int, seed: int) -> tuple[anndata.AnnData, p
     """Kimmel's simulation; factors: whether a cell uses each program."""
     adata = ds.datasets.simulate_gep(n_cells, n_genes, random_state=seed)
     return adata, adata.obsm["program_usage"].reset_index(drop=True) > 0
+
+
+def log_normalised(adata: anndata.AnnData) -> np.ndarray:
+    """log1p of counts per 10,000, (cells, genes)."""
+    copy = adata.copy()
+    sc.pp.normalize_total(copy, target_sum=1e4)
+    sc.pp.log1p(copy)
+    return np.asarray(copy.X.todense(), dtype=np.float32)

@@ -34,7 +34,6 @@ __all__ = [
 
 N_LATENT = 10
 N_DRAWS = 100  # from each posterior, for the likelihood
-VANISHED = 0.5  # DRVI's threshold for a dimension that is not used
 QUIET = {"accelerator": "cpu", "enable_progress_bar": False, "train_size": 0.9, "shuffle_set_split": False}
 
 
@@ -131,8 +130,6 @@ def scvi_tools(name: str, **options: Any) -> Callable[[Problem, int, int | None]
         scvi.settings.seed = None
         latent = model.get_latent_representation()
         active = np.ones(N_LATENT, dtype=bool)
-        if name == "DRVI":
-            active = np.abs(latent).max(axis=0) >= VANISHED
         if options.get("latent_distribution") == "ln":
             return Fit(latent, active, lambda: _bound(model, adata))
         return Fit(latent, active, lambda: _log_likelihood(model, adata, n_mc_samples_per_pass=10))
