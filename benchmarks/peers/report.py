@@ -41,10 +41,18 @@ def write(folder: Path, records: Records, command: str) -> None:
         parts += [_heading(side), rank_table(ranks, headline), scores_table(own), costs_table(own)]
         data[side] = {"ranks": summary(ranks).to_dict("index"), "records": own}
         figure(ranks, folder / ("peers.png" if side == "report" else "peers_tune.png"))
-    absent = sorted({f"{r['method']} on {r['data']}: {r['absent']}" for r in records if "absent" in r})
-    parts.append("Absent: " + "; ".join(absent) + ".\n" if absent else "")
+    parts += _absent(records)
     (folder / "peers.md").write_text("\n".join(parts), encoding="utf-8")
     (folder / "peers.json").write_text(json.dumps(data, indent=1), encoding="utf-8")
+
+
+def _absent(records: Records) -> list[str]:
+    """One line for each method that could not run everywhere, with the reason."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for r in records:
+        if "absent" in r:
+            reasons.setdefault((r["method"], r["absent"]), []).append(r["data"])
+    return [f"{m} is absent on {', '.join(dict.fromkeys(d))}: {why}.\n" for (m, why), d in reasons.items()]
 
 
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:
@@ -83,16 +91,14 @@ def rank_table(ranks: pd.DataFrame, headline: pd.DataFrame) -> str:
 def scores_table(records: Records) -> str:
     """LMS, MIG and DCI disentanglement by data set."""
     tables = {label: _ordered(value_table(records, name)) for name, label in HEADLINE.items()}
-    text = pd.concat(
+    text = pd.DataFrame(
         {
-            data: tables["LMS"][data].map(_two)
-            + " / "
-            + tables["MIG"][data].map(_two)
-            + " / "
-            + tables["DCI"][data].map(_two)
+            data: [
+                " / ".join(map(_two, row)) for row in zip(*(t[data] for t in tables.values()), strict=True)
+            ]
             for data in tables["LMS"]
         },
-        axis=1,
+        index=tables["LMS"].index,
     )
     return "LMS / MIG / DCI disentanglement.\n\n" + _markdown(text, 2)
 
@@ -141,9 +147,9 @@ def _markdown(table: pd.DataFrame, digits: int) -> str:
 
 def _cell(value: Any, digits: int) -> str:
     if isinstance(value, str):
-        return value
+        return value.strip(" /")
     return "" if pd.isna(value) else f"{value:.{digits}f}"
 
 
 def _two(value: float) -> str:
-    return f"{value:.2f}".removeprefix("0")
+    return "" if pd.isna(value) else f"{value:.2f}".removeprefix("0")

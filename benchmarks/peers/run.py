@@ -57,11 +57,12 @@ def main() -> None:
     wanted = options.methods or PLAIN
     folder = options.out / ("full" if options.full else "small")
     folder.mkdir(parents=True, exist_ok=True)
-    for offset in range(options.seeds or preset.n_seeds):  # every data set once, before any a second time
-        for name in names:
-            run(name, SETS[name].first_seed + offset, wanted, preset, folder)
+    n_seeds = options.seeds or preset.n_seeds
+    runs = [(name, SETS[name].first_seed + n) for n in range(n_seeds) for name in names]
+    for name, seed in runs:  # every data set once, before any a second time
+        run(name, seed, wanted, preset, folder)
     records = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    kept = [r for r in records if r["data"] in names and r["method"] in wanted]
+    kept = [r for r in records if (r["data"], r["seed"]) in runs and r["method"] in wanted]
     write(options.out, kept, command="python " + " ".join(map(shlex.quote, sys.argv)))
 
 
