@@ -35,6 +35,7 @@ __all__ = [
     "listing",
     "modelled_genes",
     "name_list",
+    "real_values",
 ]
 
 MAX_SEED = 2**32 - 1  # of numpy's older generators, which scikit-learn has
@@ -96,6 +97,19 @@ def name_list(name: str, value: Any) -> list[Any]:
     if wrong or isinstance(value, bytes):
         raise error(f"{name} must be a name or a list of names", got=repr(value), kind=TypeError)
     return list(dict.fromkeys(names))
+
+
+def real_values(name: str, stored: Any) -> np.ndarray:
+    """Return an array, sparse matrix or table as dense float64; what is no real number is refused."""
+    values = stored.toarray() if hasattr(stored, "toarray") else np.asarray(stored)
+    if values.dtype.kind in "biuf":
+        return values.astype(np.float64, copy=False)
+    try:
+        if values.dtype.kind == "O":
+            return values.astype(np.float64)
+    except (TypeError, ValueError):
+        pass  # refused below
+    raise error(f"{name} must hold real numbers", got=f"dtype {values.dtype}")
 
 
 def check_path(name: str, value: Any) -> Path:

@@ -99,9 +99,7 @@ def test_training_after_the_damage(cells, build, fast):
     adata = cells()
     model = build("BetaVAE", adata)
     adata.X.indices[5] = 10**6
-    with pytest.raises(
-        ValueError, match="The matrix of counts must number its genes from 0 to 19, got 1000000"
-    ):
+    with pytest.raises(ValueError, match="adata.X must number its genes from 0 to 19, got 1000000"):
         model.train(1, **fast)
 
 
@@ -210,7 +208,6 @@ ODD = {
     "int8": lambda X: X.astype(np.int8),
     "int64": lambda X: X.astype(np.int64),
     "float64": lambda X: X.toarray().astype(np.float64),
-    "long double": lambda X: X.toarray().astype(np.longdouble),
 }
 
 

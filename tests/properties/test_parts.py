@@ -54,6 +54,7 @@ ROOMS = {
     "extend": "parts of the user: tests/extend",
     "datasets": "test_preparation",
     "html": "test_arguments: report",
+    "hub": "test_arguments, tests/hub",
     "metrics": "test_metrics",
     "model": "test_models",
     "module": MODELS,

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 
-from distaff._checks import check_int, error, factor_order, listing, modelled_genes, name_list
+from distaff._checks import check_int, error, factor_order, listing, modelled_genes, name_list, real_values
 from distaff._keys import Slots
 from distaff.pl._read import read_entry
 
@@ -93,7 +92,7 @@ def factor_values(adata: AnnData, key: str, table: pd.DataFrame, names: Sequence
         )
     places = table.index.get_indexer(names)
     part: Any = stored.iloc[:, places] if isinstance(stored, pd.DataFrame) else stored[:, places]
-    values = np.asarray(part.toarray() if issparse(part) else part, dtype=np.float64)
+    values = real_values(f"adata.obsm[{slot!r}]", part)
     if not len(values) or not np.isfinite(values).all():
         got = "a missing or infinite value" if len(values) else "no cells"
         raise error(f"adata.obsm[{slot!r}] must be finite values of cells", got=got)
@@ -111,7 +110,7 @@ def read_loadings(adata: AnnData, key: str, table: pd.DataFrame) -> pd.DataFrame
             kind=KeyError,
         )
     stored = adata.varm[slot]
-    values = np.asarray(stored, dtype=np.float64)
+    values = real_values(f"adata.varm[{slot!r}]", stored)
     if isinstance(stored, pd.DataFrame):
         values = values[:, factor_order(stored.columns, table.index, name=f"adata.varm[{slot!r}]")]
     elif values.shape[1] != len(table):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ __all__ = [
     "TEXT",
     "category_colors",
     "finish",
+    "literal",
     "new_figure",
     "p_text",
     "point_size",
@@ -108,15 +110,20 @@ def category_colors(n: int) -> list[Any]:
     return list(mpl.colormaps["turbo"](np.linspace(0.03, 0.97, n)))
 
 
+def literal(text: str) -> str:
+    """Text that matplotlib draws as it is: a pair of dollar signs would make a formula of what is between."""
+    return re.sub(r"(?<!\\)\$", r"\\$", text)
+
+
 def wrap(text: str, width: int = 24) -> str:
     """Break ``text`` after words or "_" into at most three lines, and end a longer one by an ellipsis."""
     lines = textwrap.wrap(text.replace("_", f"_{BREAK} "), width, max_lines=3, placeholder=" …")
-    return "\n".join(lines).replace(f"{BREAK} ", "").replace(BREAK, "") or text
+    return literal("\n".join(lines).replace(f"{BREAK} ", "").replace(BREAK, "") or text)
 
 
 def shorten(text: str, length: int) -> str:
     """Cut ``text`` to so many characters, the last an ellipsis."""
-    return text if len(text) <= length else text[: length - 1] + "…"
+    return literal(text if len(text) <= length else text[: length - 1] + "…")
 
 
 def short_names(names: Sequence[str], length: int) -> list[str]:
@@ -131,7 +138,7 @@ def short_names(names: Sequence[str], length: int) -> list[str]:
         counts = Counter(short.values())
         same = [text for text, brief in short.items() if counts[brief] > 1 and brief != text]
         if not same:
-            return [short[text] for text in texts]
+            return [literal(short[text]) for text in texts]
         sizes |= {text: sizes[text] + 1 for text in same}
 
 

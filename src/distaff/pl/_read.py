@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 
-from distaff._checks import check_adata, check_choice, error, listing
+from distaff._checks import check_adata, check_choice, error, listing, real_values
 from distaff._keys import Slots
 
 if TYPE_CHECKING:
@@ -114,10 +113,8 @@ class Scored:
         """(cells,) values of a dimension of the representation that was scored."""
         stored = adata.obsm[self.use_rep]
         column = list(self.matrix.index).index(dimension)
-        if isinstance(stored, pd.DataFrame):
-            return stored.iloc[:, column].to_numpy(dtype=np.float64)
-        part = stored[:, [column]]
-        return np.asarray(part.toarray() if issparse(part) else part, dtype=np.float64).ravel()
+        part: Any = stored.iloc[:, [column]] if isinstance(stored, pd.DataFrame) else stored[:, [column]]
+        return real_values(f"adata.obsm[{self.use_rep!r}]", part).ravel()
 
 
 def read_entry(adata: AnnData, key: str, entry: str, tool: str) -> Any:
@@ -163,7 +160,7 @@ def embedding(adata: AnnData, key: str, basis: str | None) -> tuple[NDArray[np.f
             fix=f"Run distaff.tl.{tool}(adata, key={key!r}), or pass basis='X_{tool}' to use another.",
             kind=KeyError,
         )
-    points = np.asarray(adata.obsm[found[0]], dtype=np.float64)
+    points = real_values(f"adata.obsm[{found[0]!r}]", adata.obsm[found[0]])
     if points.shape[1] < 2:
         raise error(f"adata.obsm[{found[0]!r}] must have two columns", got=points.shape[1])
     n_shown = 3 if points.shape[1] == 3 else 2

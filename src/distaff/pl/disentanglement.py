@@ -72,6 +72,8 @@ def disentanglement(
     ------
     KeyError
         If the scores are missing.
+    ValueError
+        If the metric is defined for none of the factors.
 
     Examples
     --------

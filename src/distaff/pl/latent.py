@@ -90,6 +90,8 @@ def latent(
     ------
     KeyError
         If the scores, a factor or the embedding is missing.
+    ValueError
+        If the metric is defined for none of the factors, or the embedding has no two columns.
 
     References
     ----------

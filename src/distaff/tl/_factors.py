@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,12 +43,12 @@ def gather(adata: AnnData, factors: str | Sequence[str]) -> tuple[pd.DataFrame, 
 
     A name is a column of ``obs``, else a key of ``obsm``. The columns of an unnamed table are "key 1", ...
     """
-    names = name_list("factors", factors)
-    if not names:
+    given = [factors] if isinstance(factors, str) or not isinstance(factors, Iterable) else list(factors)
+    if not name_list("factors", given):
         raise error("factors must name at least one column of adata.obs or table of adata.obsm", got="none")
     columns: list[pd.Series] = []
     sources: dict[str, Source] = {}
-    for name in names:
+    for name in given:
         for label, column, source in _read(adata, name):
             if label in sources:
                 raise error("Names of factors must differ", got=f"{label!r} more than once")

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import issparse
 
-from distaff._checks import check_adata, error, listing
+from distaff._checks import check_adata, error, listing, real_values
 from distaff._keys import Slots
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def representation(adata: AnnData, *, key: str, use_rep: str | None) -> tuple[pd
             kind=KeyError,
         )
     stored = adata.obsm[name]
-    values = np.asarray(stored.toarray() if issparse(stored) else stored, dtype=np.float64)
+    values = real_values(f"adata.obsm[{name!r}]", stored)
     if 0 in values.shape or values.ndim != 2:
         raise error(f"adata.obsm[{name!r}] must have cells and dimensions", got=f"shape {values.shape}")
     dimensions = dimension_names(adata, stored, values.shape[1], slots if use_rep is None else None)
