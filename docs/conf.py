@@ -5,6 +5,7 @@ import os
 import re
 from importlib import import_module
 from importlib.metadata import version as installed_version
+from pathlib import Path
 
 PUBLIC_MODULES = ["datasets", "extend", "hub", "metrics", "model", "pl", "pp", "tl"]
 
@@ -15,7 +16,7 @@ release = installed_version("distaff")
 version = release
 
 extensions = [
-    "myst_parser",
+    "myst_nb",  # brings myst_parser
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
@@ -28,9 +29,12 @@ exclude_patterns = ["_build", "figures", "**.ipynb_checkpoints"]
 templates_path = ["_templates"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+nb_execution_mode = "off"  # python notebooks/execute.py does
 
 html_theme = "sphinx_book_theme"
 html_title = project
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
@@ -76,6 +80,19 @@ nitpick_ignore_regex = [
 ]
 
 
+def copy_notebooks() -> None:
+    """Copy the notebooks to where Sphinx finds them; their links to pages lead there from the repository."""
+    source, target = Path(__file__).parents[1] / "notebooks", Path(__file__).parent / "notebooks"
+    target.mkdir(exist_ok=True)
+    for old in target.glob("*.ipynb"):
+        if not (source / old.name).is_file():
+            old.unlink()
+    for path in source.glob("*.ipynb"):
+        text, copy = path.read_text(encoding="utf-8").replace("](../docs/", "](../"), target / path.name
+        if not copy.is_file() or copy.read_text(encoding="utf-8") != text:  # else it is built anew each time
+            copy.write_text(text, encoding="utf-8")
+
+
 def show_public_paths() -> None:
     """Let public objects say that they live where users import them from, not in their private file."""
     import_module("distaff").report.__module__ = "distaff"
@@ -104,6 +121,7 @@ def join_prose_of_returns(app, what, name, obj, options, lines):
 
 
 def setup(app):
+    copy_notebooks()
     show_public_paths()
     app.connect("autodoc-process-docstring", join_prose_of_returns, priority=100)  # napoleon runs at 500
     app.connect("autodoc-skip-member", skip_foreign)

@@ -12,6 +12,7 @@ import torch
 from scvi.train import TrainRunner
 
 from distaff.train.curves import CurveLogger, curve_logger
+from distaff.train.hints import without_hints
 from distaff.train.keeper import RunKeeper
 
 __all__ = ["FactorTrainRunner", "curves_of"]
@@ -31,6 +32,7 @@ class FactorTrainRunner(TrainRunner):
     of the first. A ``keeper`` writes the run down; where it knows one to go on from, the curves go on too.
     """
 
+    @without_hints()
     def __init__(
         self,
         *args: Any,
@@ -49,6 +51,7 @@ class FactorTrainRunner(TrainRunner):
         known = keeper.known if keeper else None
         self.past = curves_of(self.model) if known is None else (known["curves"], known["n_before"])
 
+    @without_hints()
     def _run_training_core(self) -> None:
         if self.trainer.world_size > 1:
             self.device = self.trainer.strategy.root_device  # for scvi-tools it is the first one
