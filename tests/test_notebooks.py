@@ -22,9 +22,10 @@ SMALL: dict[str, dict[str, Any]] = {
         "capacities": [4],
         "seeds": [0, 1],
         "epochs": 2,
-    }
+    },
+    "pathway_activity": {"n_genes": 600, "epochs": 2, "query_epochs": 2},
 }
-NEED_DATA: set[str] = set()
+NEED_DATA: set[str] = {"pathway_activity"}
 NAMES = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the source distribution has no notebooks")
