@@ -1,4 +1,4 @@
-"""Gene programs of blood cells, the figure of the README: `DISTAFF_DATA=data python docs/figures/readme.py`."""
+"""Gene programs of blood cells, for the README: `DISTAFF_DATA=data python docs/figures/readme.py`."""
 
 from __future__ import annotations
 
