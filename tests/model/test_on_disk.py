@@ -82,7 +82,7 @@ def test_registering_reads_little_at_a_time(kind, tmp_path, monkeypatch):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 8 * counts.nnz / 4
+    assert peak < 8 * counts.nnz / 3
 
 
 @pytest.mark.parametrize(
