@@ -10,16 +10,19 @@ import torch
 
 __all__ = ["one_thread"]
 
+# as torch has read it, also in forms such as "4,2", before another library changed it
+WANTED = torch.get_num_threads() if "OMP_NUM_THREADS" in os.environ else 1
+
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch use one thread unless ``OMP_NUM_THREADS`` says how many.
+    """Let torch use one thread, or as many as ``OMP_NUM_THREADS`` says; afterwards as many as before.
 
-    Minibatches are small: a second thread gains little, and waits for a core that a neighbour holds.
+    Minibatches are small: a second thread gains little, and waits for a core that a neighbour holds. Other
+    libraries change the number for good: the loess that finds variable genes takes all cores.
     """
     n_threads = torch.get_num_threads()
-    if "OMP_NUM_THREADS" not in os.environ:  # torch has read it, also in forms such as "4,2"
-        torch.set_num_threads(1)
+    torch.set_num_threads(WANTED)
     try:
         yield
     finally:

@@ -14,6 +14,7 @@ from anndata import AnnData
 import distaff as ds
 from distaff._checks import error
 from distaff._storage import check_structure
+from distaff._threads import one_thread
 from distaff.cli._quiet import log
 
 __all__ = ["check_columns", "choose_genes", "read"]
@@ -109,13 +110,14 @@ def choose_genes(adata: AnnData, n_top_genes: int | None, setup: dict[str, Any])
 def _most_variable(adata: AnnData, n: int, layer: str | None, batch_key: str | None) -> np.ndarray:
     matrix = adata.X if layer is None else adata.layers[layer]
     try:
-        table = sc.pp.highly_variable_genes(
-            AnnData(matrix, obs=adata.obs, var=adata.var[[]]),
-            flavor="seurat_v3",
-            n_top_genes=n,
-            batch_key=batch_key,
-            inplace=False,
-        )
+        with one_thread():
+            table = sc.pp.highly_variable_genes(
+                AnnData(matrix, obs=adata.obs, var=adata.var[[]]),
+                flavor="seurat_v3",
+                n_top_genes=n,
+                batch_key=batch_key,
+                inplace=False,
+            )
     except ValueError as problem:  # too few genes or cells, in a batch or in all, for a regression
         raise error(
             "Genes must be many and varied enough to find the most variable ones",

@@ -17,7 +17,6 @@ import pandas as pd
 import distaff as ds
 from distaff._checks import error
 from distaff._keys import SIMULATION, Slots
-from distaff._threads import one_thread
 from distaff.cli._arguments import folder, growing, numbers, whole_number
 from distaff.cli._data import read
 from distaff.cli._errors import FailedTrialsError, input_stage
@@ -105,8 +104,7 @@ def run(args: argparse.Namespace) -> str:
     prepared.write_h5ad(args.output / CELLS)
     work = partial(quietly, partial(_work, path=args.output / CELLS))
     runner = Processes(args.jobs) if args.jobs > 1 else None
-    with one_thread():
-        outcome = run_trials(args.output / "trials", trials, work, say=log, runner=runner)
+    outcome = run_trials(args.output / "trials", trials, work, say=log, runner=runner)
     report = _write(outcome, args)
     write_record(args.output, "sweep", arguments)
     if outcome.failed:

@@ -20,6 +20,7 @@ import pandas as pd
 
 from distaff import __version__
 from distaff._atomic import partial_files, write_synced
+from distaff._threads import one_thread
 
 __all__ = [
     "Answer",
@@ -168,7 +169,8 @@ def attempt(work: Work, settings: Mapping[str, Any]) -> tuple[Answer, Took]:
     """Do a trial; an error, but not the end of the process, is an answer."""
     start, cpu = time.monotonic(), time.process_time()
     try:
-        answer: Answer = work(settings)
+        with one_thread():  # whatever the trial before has left
+            answer: Answer = work(settings)
     except Exception as problem:  # noqa: BLE001  whatever it is, the other trials go on
         text = " ".join(f"{type(problem).__name__}: {problem}".split())
         answer = Failure(text, traceback.format_exc())

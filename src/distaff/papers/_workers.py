@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from distaff._threads import one_thread
 from distaff.papers._trials import Answer, Failure, Took, Trial, Work, attempt
 
 __all__ = ["Processes"]
@@ -106,13 +105,12 @@ def _end(code: int) -> str:
 def _serve(connection: Connection, work: Work) -> None:
     """Do what comes until nothing more can come."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
-    with one_thread():
-        while True:
-            try:
-                settings = connection.recv()
-            except EOFError:  # the parent is gone
-                return
-            try:
-                connection.send(attempt(work, settings))
-            except OSError:
-                return
+    while True:
+        try:
+            settings = connection.recv()
+        except EOFError:  # the parent is gone
+            return
+        try:
+            connection.send(attempt(work, settings))
+        except OSError:
+            return
