@@ -47,7 +47,7 @@ def _draw_cells(outcome: Outcome, data: str, kept: dict[int, list[Any]], folder:
         columns += list(adata.obsm["gep_score"].columns)
     else:
         columns.append("condition")
-    figure = sc.pl.umap(adata, color=columns, ncols=4, frameon=False, show=False, return_fig=True)
+    figure = sc.pl.umap(adata, color=columns, ncols=4, wspace=0.5, frameon=False, show=False, return_fig=True)
     _save(figure, folder / f"figure_{NUMBER[data]}_cells.png")
     for beta, results in kept.items():
         for result in results:

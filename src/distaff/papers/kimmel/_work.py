@@ -7,10 +7,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scanpy as sc
 
 import distaff as ds
-from distaff._threads import one_thread
+from distaff.papers._cells import variable_genes
 from distaff.papers._trials import Trial
 
 if TYPE_CHECKING:
@@ -86,9 +85,7 @@ def _blood(n_cells: int, n_genes: int, seed: int) -> AnnData:
     """Blood cells with and without interferon: so many, drawn at random, or all (0)."""
     adata = ds.datasets.kang()
     if 0 < n_genes < adata.n_vars:
-        with one_thread():  # and one after it
-            sc.pp.highly_variable_genes(adata, flavor="seurat_v3", n_top_genes=n_genes)
-        adata = adata[:, adata.var["highly_variable"]].copy()
+        adata = variable_genes(adata, n_genes)
     if 0 < n_cells < adata.n_obs:
         adata = adata[np.sort(np.random.default_rng(seed).permutation(adata.n_obs)[:n_cells])].copy()
     types = adata.obs["cell_type"].value_counts()
