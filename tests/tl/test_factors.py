@@ -164,7 +164,8 @@ def test_models_of_ours(adata, name):
     linear = name in {"ProgramVAE", "LinearVAE"}
     assert list(table) == (WITH if linear else WITHOUT)
     assert sorted(table["rank"]) == [1, 2, 3]
-    assert table["variance_explained"].sum() == pytest.approx(1.0)
+    varies = bool(np.ptp(adata.obsm["X_distaff"], axis=0).any())  # programs may all lie below their noise
+    assert table["variance_explained"].sum() == pytest.approx(float(varies))
     if name != "LinearVAE":
         assert (table["direction"] == 1).all()
 

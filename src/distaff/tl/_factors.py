@@ -43,7 +43,8 @@ def gather(adata: AnnData, factors: str | Sequence[str]) -> tuple[pd.DataFrame, 
 
     A name is a column of ``obs``, else a key of ``obsm``. The columns of an unnamed table are "key 1", ...
     """
-    given = [factors] if isinstance(factors, str) or not isinstance(factors, Iterable) else list(factors)
+    several = isinstance(factors, Iterable) and not isinstance(factors, str | bytes)
+    given = list(factors) if several else [factors]
     if not name_list("factors", given):
         raise error("factors must name at least one column of adata.obs or table of adata.obsm", got="none")
     columns: list[pd.Series] = []
