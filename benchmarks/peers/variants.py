@@ -6,14 +6,13 @@ import warnings
 from typing import Any
 
 import numpy as np
-import torch
 from data_sets import Problem, n_held_out
 from methods import METHODS, N_LATENT, PROGRAM, QUIET, Fit, Method, factorised, log_normalised, ours, read
 from sklearn.cluster import KMeans
 from sklearn.decomposition import NMF, non_negative_factorization
 from sklearn.neighbors import NearestNeighbors
 
-from distaff.nn.posteriors import FLOOR_QUANTILE, NO_FLOOR
+from distaff.nn.posteriors import NO_FLOOR
 
 __all__ = ["ALL"]
 
@@ -79,8 +78,7 @@ def _set_floor(model: Any, n_deviations: int | None) -> None:
         posterior.floor.fill_(NO_FLOOR)
         return
     mean, variance = model.get_latent_representation(indices=model.train_indices, return_dist=True)
-    floor = np.quantile(mean, FLOOR_QUANTILE, axis=0) + n_deviations * np.sqrt(variance).mean(axis=0)
-    posterior.floor.copy_(torch.from_numpy(floor))
+    posterior.set_floor(mean, np.sqrt(variance), n_deviations=n_deviations)
 
 
 def _nmf(seed: int, n: int = N_LATENT) -> NMF:

@@ -33,6 +33,15 @@ def test_nothing_is_reported_below_the_floor(posterior):
     assert (at_floor < 0.5).all()
 
 
+def test_no_factor_is_all_floor(posterior):
+    features = torch.randn(400, 5)
+    with torch.no_grad():
+        mean = posterior(features).loc.numpy()
+    posterior.set_floor(mean, np.full_like(mean, 9.0))
+    Z = posterior.reported(features).detach().numpy()
+    np.testing.assert_allclose([np.unique(z).size for z in Z.T], 41, atol=1)  # a tenth, and the floor
+
+
 def test_draws_know_no_floor(posterior):
     q = posterior(torch.zeros(1, 5))
     posterior.set_floor(np.full((4, 3), 9.0), np.ones((4, 3)))

@@ -54,8 +54,8 @@ class PosteriorMixin(InferenceMixin, RNASeqMixin, VAEMixin):
             Return the middle of the posterior, which is deterministic: the mean of a normal or logistic
             normal latent, the median of a non-negative one, times the inclusion probability of a gate. A
             non-negative latent without a gate is not reported below the floor of its factor, three
-            posterior standard deviations above what the lowest 5 % of the training cells have: differences
-            below it are noise. Else one draw from the posterior.
+            posterior standard deviations above what the lowest 5 % of the training cells have, and no higher
+            than what 90 % have: differences below it are noise. Else one draw from the posterior.
         batch_size
             Cells a minibatch.
         return_dist

@@ -29,6 +29,7 @@ __all__ = [
 
 FLOOR_QUANTILE = 0.05  # of the cells: what a factor has where it is off
 N_DEVIATIONS = 3.0  # of the posterior above it: what cannot be told from off
+HIGHEST_FLOOR = 0.9  # quantile that a floor is never above: a tenth of the cells keeps its order
 NO_FLOOR = -1e4  # of a model that was not trained: no link gives less
 VARIANCE_FLOOR = 1e-4  # scVI's: keeps the KL finite when a posterior collapses to a point
 
@@ -123,7 +124,8 @@ class NonNegativePosterior(NormalPosterior):
 
     A positive latent is never zero: in cells where a factor is off it has a small value that differs from
     cell to cell by noise, and with it its rank. What is reported is therefore at least the floor of the
-    factor: the value that 5 % of the cells stay below, and three standard deviations of the posterior more.
+    factor: the value that 5 % of the cells stay below, and three standard deviations of the posterior more,
+    but at most what 90 % stay below.
 
     Parameters
     ----------
@@ -151,9 +153,12 @@ class NonNegativePosterior(NormalPosterior):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     @torch.no_grad()
-    def set_floor(self, mean: np.ndarray, deviation: np.ndarray) -> None:
+    def set_floor(
+        self, mean: np.ndarray, deviation: np.ndarray, *, n_deviations: float = N_DEVIATIONS
+    ) -> None:
         """Set the floor by the posteriors of ``u`` in some cells, (cells, n_latent) each."""
-        floor = np.quantile(mean, FLOOR_QUANTILE, axis=0) + N_DEVIATIONS * deviation.mean(axis=0)
+        lowest, highest = np.quantile(mean, [FLOOR_QUANTILE, HIGHEST_FLOOR], axis=0)
+        floor = np.minimum(lowest + n_deviations * deviation.mean(axis=0), highest)
         self.floor.copy_(torch.from_numpy(floor))
 
 
