@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -44,7 +44,7 @@ def gather(adata: AnnData, factors: str | Sequence[str]) -> tuple[pd.DataFrame, 
     A name is a column of ``obs``, else a key of ``obsm``. The columns of an unnamed table are "key 1", ...
     """
     several = isinstance(factors, Iterable) and not isinstance(factors, str | bytes)
-    given = list(factors) if several else [factors]
+    given: list[Any] = list(factors) if several else [factors]
     if not name_list("factors", given):
         raise error("factors must name at least one column of adata.obs or table of adata.obsm", got="none")
     columns: list[pd.Series] = []
