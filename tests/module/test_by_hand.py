@@ -6,7 +6,7 @@ import torch
 from scipy import sparse
 
 import distaff as ds
-from distaff.model import AnnotatedVAE, BetaVAE, FactorVAE, LinearVAE
+from distaff.model import AnnotatedVAE, BetaVAE, FactorVAE, LinearVAE, ProgramVAE
 from distaff.module import FactorModule
 from distaff.module.by_hand import WholeStep
 
@@ -26,6 +26,8 @@ CASES = [
     (AnnotatedVAE, {"mask": "hard", "use_observed_lib_size": False}, {}),
     (AnnotatedVAE, {"mask": "hard", "prox": "paper"}, {"batch_key": "batch"}),
     (AnnotatedVAE, {"prox": "paper"}, {}),
+    (ProgramVAE, {}, {"batch_key": "batch", "continuous_covariate_keys": ["age"]}),
+    (ProgramVAE, {"use_observed_lib_size": False, "init": None}, {}),
 ]
 
 OTHERS = [
@@ -37,6 +39,8 @@ OTHERS = [
     (BetaVAE, {"n_layers": 2}),
     (BetaVAE, {"capacity": 5.0}),
     (AnnotatedVAE, {"latent": "deterministic"}),
+    (ProgramVAE, {"gate": True}),
+    (ProgramVAE, {"likelihood": "zinb"}),
 ]
 
 
@@ -110,6 +114,7 @@ def moments_after_a_step(adata, options, model_class, *, hand):
         (BetaVAE, {"likelihood": "zinb"}),
         (AnnotatedVAE, {}),
         (AnnotatedVAE, {"mask": "hard"}),
+        (ProgramVAE, {}),
     ],
 )
 def test_gradients_of_one_step(adata, model_class, options):

@@ -12,7 +12,7 @@ from distaff.nn.layers import CovariateShift
 from distaff.ops.csr import CSR
 from distaff.ops.kernels.adam import adam_flat, adam_sparse_rows
 
-__all__ = ["Adam", "Parameter"]
+__all__ = ["Adam", "Parameter", "step_tables"]
 
 
 class Parameter:
@@ -110,3 +110,12 @@ class Adam:
             root = (1.0 - beta2**count) ** 0.5
             self.known[count] = rate, beta1, beta2, group["eps"], group["weight_decay"], root
         return self.known[count]
+
+
+def step_tables(tables: list[Parameter], gradient: np.ndarray) -> None:
+    """Take the steps of tables whose gradients lie one below the other, (rows of all, columns)."""
+    start = 0
+    for table in tables:
+        stop = start + len(table.value)
+        table.step(gradient[start:stop])
+        start = stop

@@ -1,4 +1,4 @@
-"""Step of an encoder with one hidden layer and a normal posterior."""
+"""Step of an encoder with one hidden layer and a normal posterior, with or without softplus behind it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from distaff.module.by_hand.adam import Adam
 from distaff.module.by_hand.running import RunningMoments
 from distaff.nn.layers import BATCH_NORM_EPS
+from distaff.nn.links import Softplus
 from distaff.nn.posteriors import VARIANCE_FLOOR
 from distaff.ops.csr import CSR
 from distaff.ops.kernels.heads import heads, heads_back
@@ -41,6 +42,7 @@ class EncoderStep:
         self.gain, self.shift = adam.add(norm.weight), adam.add(norm.bias)
         self.running = RunningMoments(norm)
         heads = posterior.mean, posterior.log_variance
+        self.positive = type(posterior.link) is Softplus
         self.heads = [adam.add(p) for head in heads for p in (head.weight, head.bias)]
         self.constants: dict[tuple[float, tuple[int, ...]], np.ndarray] = {}
 
@@ -61,7 +63,7 @@ class EncoderStep:
     def draw(
         self, prior_loc: np.ndarray | float, prior_scale: np.ndarray | float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Draw from the posterior, and its KL from a normal prior, both (cells, dimensions)."""
+        """Draw of the latent, and the KL from a normal prior, both (cells, dimensions)."""
         self.loc, scale = self._heads()
         shape = self.loc.shape
         noise = torch.randn(shape).numpy()
@@ -71,7 +73,15 @@ class EncoderStep:
         draw, kl = np.empty(shape, np.float32), np.empty(shape, np.float32)
         normal = flat_loc, flat_scale, VARIANCE_FLOOR, flat_noise, *flat_prior
         draw_normal(*normal, draw.reshape(-1), kl.reshape(-1))
-        return draw, kl
+        self.before_link = draw
+        return self._linked(draw), kl
+
+    def location(self) -> np.ndarray:
+        """Latent at the mean of the posterior, (cells, dimensions)."""
+        return self._linked(self.loc)
+
+    def _linked(self, u: np.ndarray) -> np.ndarray:
+        return torch.nn.functional.softplus(torch.from_numpy(u)).numpy() if self.positive else u
 
     def _heads(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and log variance, (cells, dimensions)."""
@@ -107,6 +117,8 @@ class EncoderStep:
 
     def _heads_back(self, d_draw: np.ndarray, kl_weight: float) -> np.ndarray:
         """Step of mean and log variance; returns the gradient by the units."""
+        if self.positive:
+            d_draw = d_draw * torch.sigmoid(torch.from_numpy(self.before_link)).numpy()
         d_loc, d_log = np.empty_like(d_draw), np.empty_like(d_draw)
         noise, loc, scale, *prior = self.drawn
         kept = noise, loc, scale, VARIANCE_FLOOR, *prior

@@ -45,22 +45,24 @@ class LikelihoodStep:
         features: Tensor,
         heads: Sequence[tuple[Tensor, Tensor | None]],
         log_size: Tensor,
+        *,
         scale: SparseAffine | None = None,
+        offset: tuple[Tensor, Tensor] | None = None,
+        floor: float | None = None,
     ) -> tuple[np.ndarray, Gradients]:
         """Log-likelihood (cells,), and the gradients of minus its mean.
 
         ``heads`` are weights (genes, features) and bias (genes,) of expression and, with zero inflation, of
-        the dropout logits; ``scale`` stands for the first of them where its weights are sparse.
+        the dropout logits; ``scale`` stands for the first of them where its weights are sparse. With a
+        ``floor`` rates are additive, and an ``offset`` of design and table comes behind them.
         """
         n_cells = len(features)
         theta = self.log_theta.tensor.exp().unsqueeze(0)
         (weight, bias), codes = heads[0], np.zeros(n_cells, np.int32)
-        if self.inflated:
-            inputs = Inputs(features, weight, bias, log_size, theta, *heads[1], None)
-            fixed = Fixed(without_zeros(counts), codes, None, None)
-        else:
-            inputs = Inputs(features, weight, bias, log_size, theta, None, None, None)
-            fixed = Fixed(counts, codes, None, None)
+        design, table = (None, None) if offset is None else offset
+        dropout = heads[1] if self.inflated else (None, None)
+        inputs = Inputs(features, weight, bias, log_size, theta, *dropout, table)
+        fixed = Fixed(without_zeros(counts) if self.inflated else counts, codes, design, floor)
         cells = self.before = one_pass(inputs, fixed, scale, self.before)
         value = cells.run(np.full(n_cells, np.float32(-1.0 / n_cells), np.float32))
         found = cells.gradients()

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distaff.module.by_hand.adam import Adam
+from distaff.module.by_hand.adam import Adam, step_tables
 from distaff.module.by_hand.likelihood import LikelihoodStep, array
 from distaff.module.by_hand.loadings import Loadings
 from distaff.module.by_hand.running import RunningMoments
@@ -96,7 +96,7 @@ class LinearDecoderStep:
             head = self._dense(features)
         else:  # of the weights only their number of genes is asked for
             head = self.loadings.own.tensor.t(), self.bias.tensor if self.bias else None
-        value, found = self.likelihood.run(counts, features, [head], log_size, scale)
+        value, found = self.likelihood.run(counts, features, [head], log_size, scale=scale)
         self.d_bias = NONE if head[1] is None else array(found.bias)
         d_features = found.features.numpy()
         if scale is not None and self.hard:
@@ -110,13 +110,10 @@ class LinearDecoderStep:
 
     def update(self) -> None:
         """Step of all parameters, and of the penalties."""
-        gradient = self.d_weight.reshape(-1)
-        start = self.loadings.values().size
-        self.loadings.step(gradient[:start])
-        for table in self.tables:
-            stop = start + table.value.size
-            table.step(gradient[start:stop])
-            start = stop
+        gradient, n_own = self.d_weight.reshape(-1), self.loadings.values().size
+        self.loadings.step(gradient[:n_own])
+        if self.tables:
+            step_tables(self.tables, gradient[n_own:].reshape(-1, self.loadings.own.value.shape[1]))
         self.likelihood.update()
         if self.norm is not None:
             self.norm.update()

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distaff.module.by_hand.adam import Adam, Parameter
+from distaff.module.by_hand.adam import Adam, Parameter, step_tables
 from distaff.module.by_hand.likelihood import LikelihoodStep, array
 from distaff.module.by_hand.running import RunningMoments
 from distaff.nn.covariates import Covariates
@@ -81,20 +81,15 @@ class MLPDecoderStep:
             (self.shift, d_shift),
         ]
         if design is not None:
-            self._keep_tables(torch.mm(design.t(), by_hidden).numpy())
+            self.d_tables = torch.mm(design.t(), by_hidden).numpy()
         return value, torch.mm(by_hidden, weight).numpy(), found.log_size.numpy()
-
-    def _keep_tables(self, gradient: np.ndarray) -> None:
-        start = 0
-        for table in self.tables:
-            stop = start + len(table.value)
-            self.gradients.append((table, gradient[start:stop]))
-            start = stop
 
     def update(self) -> None:
         """Step of all parameters."""
         for parameter, gradient in self.gradients:
             parameter.step(gradient)
+        if self.tables:
+            step_tables(self.tables, self.d_tables)
         self.likelihood.update()
 
     def store(self) -> None:

@@ -10,6 +10,7 @@ from scvi import REGISTRY_KEYS
 from torch import Tensor, nn
 
 from distaff.module.by_hand.adam import Adam
+from distaff.module.by_hand.additive_decoder import AdditiveDecoderStep
 from distaff.module.by_hand.encoder import EncoderStep
 from distaff.module.by_hand.linear_decoder import LinearDecoderStep
 from distaff.module.by_hand.mlp_decoder import MLPDecoderStep
@@ -21,10 +22,10 @@ from distaff.nn.encoders import Log1p, MLPEncoder
 from distaff.nn.libraries import LearnedLibrary, ObservedLibrary
 from distaff.nn.likelihoods import NegativeBinomialLikelihood, ZeroInflatedNegativeBinomialLikelihood
 from distaff.nn.linear_decoder import LinearDecoder
-from distaff.nn.links import Identity
-from distaff.nn.posteriors import NormalPosterior
+from distaff.nn.links import Identity, Softplus
+from distaff.nn.posteriors import NonNegativePosterior, NormalPosterior
 from distaff.nn.priors import StandardNormalPrior
-from distaff.nn.readouts import LogLinearRate
+from distaff.nn.readouts import AdditiveRate, LogLinearRate
 from distaff.objectives import BetaKL
 from distaff.ops.batch_norm import MOST_FEATURES
 from distaff.ops.csr import CSR, csr_arrays, is_csr32, transposed
@@ -53,8 +54,7 @@ class WholeStep:
             self.library = EncoderStep(library.encoder.body, library.posterior, self.adam)
             moments = library.log_means, library.log_variances.sqrt()
             self.library_prior = [moment.numpy()[:, None] for moment in moments]  # of each batch
-        of_decoder = MLPDecoderStep if type(module.decoder) is MLPDecoder else LinearDecoderStep
-        self.decoder: Any = of_decoder(module, self.adam)
+        self.decoder: Any = _step_of(module.decoder)(module, self.adam)
 
     @classmethod
     def of(cls, module: Any, optimiser: torch.optim.Optimizer) -> WholeStep | None:
@@ -99,7 +99,7 @@ class WholeStep:
         self.encoder.update(columns, d_z, weight)
         if self.library is not None:
             self.library.update(columns, d_size, 1.0 / n_cells)
-        return _loss(term.name, -log_likelihood, kl, kl_library[:, 0], beta, self.encoder.loc)
+        return _loss(term.name, -log_likelihood, kl, kl_library[:, 0], beta, self.encoder.location())
 
     def store(self) -> None:
         """Write what is held apart between steps back to the parameters and the optimiser."""
@@ -134,13 +134,16 @@ def _is_known(module: Any) -> bool:
     """Whether all parts are of the kinds that this step knows."""
     decoder, library, likelihood = module.decoder, module.library, module.likelihood
     return (
-        _is_plain(module.encoder, module.posterior)
+        _is_plain(module.encoder, module.posterior, links=(Identity, Softplus))
         and type(module.prior) is StandardNormalPrior
         and (
             type(library) is ObservedLibrary
             or (type(library) is LearnedLibrary and _is_plain(library.encoder, library.posterior))
         )
-        and (_is_plain_mlp(decoder) or (_is_linear(decoder) and likelihood.heads == ("scale",)))
+        and (
+            _is_plain_mlp(decoder)
+            or ((_is_linear(decoder) or _is_additive(decoder)) and likelihood.heads == ("scale",))
+        )
         and type(likelihood) in (NegativeBinomialLikelihood, ZeroInflatedNegativeBinomialLikelihood)
         and type(likelihood.dispersion) is GeneDispersion
         and isinstance(likelihood.link, nn.Softmax)
@@ -150,15 +153,21 @@ def _is_known(module: Any) -> bool:
     )
 
 
-def _is_plain(encoder: Any, posterior: Any) -> bool:
-    """Whether an encoder has one hidden layer on log counts alone, and a normal latent of its own."""
+def _step_of(decoder: Any) -> type:
+    if type(decoder) is MLPDecoder:
+        return MLPDecoderStep
+    return AdditiveDecoderStep if _is_additive(decoder) else LinearDecoderStep
+
+
+def _is_plain(encoder: Any, posterior: Any, *, links: tuple[type, ...] = (Identity,)) -> bool:
+    """Whether an encoder has one hidden layer on log counts alone, and a normal latent behind a link."""
     return (
         type(encoder) is MLPEncoder
         and type(encoder.transform) is Log1p
         and len(encoder.body.linears) == 1
         and not encoder.body.is_shifted()
-        and type(posterior) is NormalPosterior
-        and type(posterior.link) is Identity
+        and type(posterior) in (NormalPosterior, NonNegativePosterior)
+        and type(posterior.link) in links
     )
 
 
@@ -174,6 +183,17 @@ def _is_linear(decoder: Any) -> bool:
         known
         and type(decoder.rate) is LogLinearRate
         and not decoder.weights.non_negative
+        and not decoder.heads
+    )
+
+
+def _is_additive(decoder: Any) -> bool:
+    """Whether a decoder's non-negative loadings add up, without batch norm or further heads."""
+    return (
+        type(decoder) is LinearDecoder
+        and type(decoder.rate) is AdditiveRate
+        and decoder.weights.non_negative
+        and decoder.norm is None
         and not decoder.heads
     )
 
