@@ -79,6 +79,14 @@ def linear(adata: anndata.AnnData, *, n_factors: int = 10, observed: bool = True
     ]
 
 
+def programs(adata: anndata.AnnData) -> list[Contender]:
+    """Non-negative programs, whose bound is another one, beside LDVAE; a start is no part of an epoch."""
+    return [
+        _distaff(ds.model.ProgramVAE, adata, n_latent=10, init=None),
+        _scvi(scvi.model.LinearSCVI, adata, n_latent=10, use_observed_lib_size=True),
+    ]
+
+
 def nonlinear(adata: anndata.AnnData, likelihood: str) -> list[Contender]:
     """scVI's network and bound."""
     return [

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from _contenders import Contender, annotated, installed, linear, nonlinear, repeated, simulate
+from _contenders import Contender, annotated, installed, linear, nonlinear, programs, repeated, simulate
 from _speed_report import write
 from _timing import clock, exponent, interleaved, pinned
 
@@ -95,13 +95,14 @@ def step_row(what: str, contenders: list[Contender], batch_size: int, n_threads:
 
 
 def training(sizes: Sizes, n_threads: int = 1) -> Iterator[Row]:
-    """Same model, batch size and number of steps."""
+    """Same model, batch size and number of steps; of programs there is no peer, so beside a linear model."""
     narrow, wide = simulate(sizes.n_cells, 2_000, 0.053), simulate(sizes.n_wide, 12_000, 0.03)
     for batch_size in (128, 1024):
         yield step_row("linear, NB", linear(narrow), batch_size, n_threads, sizes)
     learned = linear(narrow, observed=False)
     yield step_row("linear, NB, learned library", learned, 128, n_threads, sizes)
     yield step_row("linear, NB", linear(wide), 128, n_threads, sizes)
+    yield step_row("programs beside a linear model, NB", programs(narrow), 128, n_threads, sizes)
     for likelihood in ("nb", "zinb"):
         contenders = nonlinear(narrow, likelihood)
         yield step_row(f"network, {likelihood.upper()}", contenders, 128, n_threads, sizes)

@@ -8,7 +8,7 @@ import torch
 from scipy import sparse
 
 import distaff as ds
-from distaff.model import AnnotatedVAE, BetaVAE, LinearVAE
+from distaff.model import AnnotatedVAE, BetaVAE, LinearVAE, ProgramVAE
 from distaff.module.by_hand import WholeStep
 from distaff.nn import posteriors
 
@@ -21,6 +21,7 @@ CASES = [
     (BetaVAE, {"n_latent": 8, "beta": 1.0}),
     (BetaVAE, {"n_latent": 8, "beta": 1.0, "likelihood": "zinb"}),
     (AnnotatedVAE, {"init": None}),
+    (ProgramVAE, {"n_latent": 8}),
 ]
 
 

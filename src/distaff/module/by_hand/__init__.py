@@ -2,9 +2,9 @@
 
 They compute what :meth:`~distaff.module.FactorModule.minibatch_loss`, ``backward`` and Adam do, in the same
 order of random draws; tests hold the two against each other. They serve what most users train: an encoder
-with one hidden layer on sparse counts, a normal latent, a linear, annotated or MLP decoder, the negative
-binomial (an MLP decoder's also with zero inflation), and the beta-weighted KL. Everything else goes through
-autograd.
+with one hidden layer on sparse counts, a normal latent or its softplus, a linear decoder (annotated, or of
+non-negative loadings that add up) or an MLP, the negative binomial (an MLP's also with zero inflation), and
+the beta-weighted KL. Everything else goes through autograd.
 """
 
 from distaff.module.by_hand.step import WholeStep
