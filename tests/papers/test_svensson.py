@@ -66,9 +66,11 @@ def test_convergence_is_the_first_epoch_with_a_hundredth_left():
     assert _measures._converged_at(curve) == 4
 
 
-def test_slope_of_a_straight_line_is_one():
-    times = pd.DataFrame({"cells": [10, 100, 1000], "seconds": [0.2, 2.0, 20.0]})
-    assert _measures.fitted_slope(times) == pytest.approx(1)
+def test_line_of_times_and_what_is_off_it():
+    times = pd.DataFrame({"cells": [10, 100, 1000], "seconds": [0.3, 2.1, 20.1]})
+    assert _measures.fitted_line(times) == pytest.approx((0.02, 0.1, 0.0), abs=1e-9)
+    times.loc[1, "seconds"] = 4.0
+    assert _measures.fitted_line(times)[2] > 0.2
 
 
 def test_cells_drawn_again_and_again():

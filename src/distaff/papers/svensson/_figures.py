@@ -11,7 +11,7 @@ import pandas as pd
 import distaff as ds
 from distaff.papers._cells import restore
 from distaff.papers._trials import Outcome
-from distaff.papers.svensson._measures import LAST, best_pair, fitted_slope, model_result, three_types
+from distaff.papers.svensson._measures import LAST, best_pair, fitted_line, model_result, three_types
 from distaff.papers.svensson._work import BEST, KEY, N_EPOCHS_TIMED, VARIANTS, cells
 
 __all__ = ["draw"]
@@ -110,7 +110,7 @@ def _axes(outcome: Outcome, folder: Path) -> None:
 
 
 def _times(outcome: Outcome, path: Path) -> None:
-    """Fig. S5a: time against cells, with the fitted exponent."""
+    """Fig. S5a: time against cells, with the fitted line."""
     figure, ax = plt.subplots(figsize=(4.4, 3.6), layout="constrained")
     for device, color in (("cpu", "#0072B2"), ("gpu", "#D55E00")):
         results = outcome.find(part="time", device=device, summed=1)
@@ -122,17 +122,10 @@ def _times(outcome: Outcome, path: Path) -> None:
                 "seconds": [result.values["seconds_of_training"] for result in results],
             }
         )
-        slope = fitted_slope(times)
-        line = np.polyval(
-            np.polyfit(np.log(times["cells"]), np.log(times["seconds"]), 1), np.log(times["cells"])
-        )
-        ax.plot(
-            times["cells"],
-            np.exp(line),
-            color=color,
-            linewidth=1,
-            label=f"{device.upper()}: cells^{slope:.2f}",
-        )
+        slope, constant, _ = fitted_line(times)
+        label = f"{device.upper()}: {constant:.2g} s and {1e3 * slope:.2g} s per 1,000 cells"
+        grid = np.geomspace(times["cells"].min(), times["cells"].max())
+        ax.plot(grid, constant + slope * grid, color=color, linewidth=1, label=label)
         ax.plot(times["cells"], times["seconds"], "o", color=color, markersize=5)
     grid = np.array(ax.get_xlim())
     paper = np.array([max(grid[0], 1), grid[1]])
@@ -158,12 +151,13 @@ def _convergence(outcome: Outcome, path: Path) -> None:
     ):
         curve, n = result.array("curve"), result.values["n_train"]
         left = 100 * (curve - curve.min()) / (curve[0] - curve.min())
+        left = pd.Series(left).rolling(LAST, center=True, min_periods=1).median()
         ax.plot(n * np.arange(1, len(curve) + 1), left, color=color, linewidth=1, label=f"{n:,} cells")
     ax.axvline(1e6, color="#888888", linestyle="--", linewidth=1)
     ax.axhline(1, color="#888888", linestyle=":", linewidth=1)
     ax.set_xscale("log")
     ax.set_yscale("log")
-    ax.set_ylim(0.05, 120)
+    ax.set_ylim(0.2, 120)
     ax.set(xlabel="cells x epochs (dashed: the rule)", ylabel="error above the best, % of the way")
     ax.legend(frameon=False, fontsize=8)
     _save(figure, path)

@@ -17,7 +17,7 @@ __all__ = [
     "best_pair",
     "convergence_table",
     "error_table",
-    "fitted_slope",
+    "fitted_line",
     "model_result",
     "three_types",
     "time_table",
@@ -99,9 +99,12 @@ def time_table(outcome: Outcome) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def fitted_slope(times: pd.DataFrame) -> float:
-    """Exponent of the time in the number of cells."""
-    return float(np.polyfit(np.log(times["cells"]), np.log(times["seconds"]), 1)[0])
+def fitted_line(times: pd.DataFrame) -> tuple[float, float, float]:
+    """Seconds a cell, seconds whatever the cells, and the largest share that a time is off the line by."""
+    cells, seconds = (times[column].to_numpy(float) for column in ("cells", "seconds"))
+    slope, constant = np.polyfit(cells, seconds, 1, w=1.0 / seconds)
+    off = np.abs(seconds / (constant + slope * cells) - 1.0).max()
+    return float(slope), float(constant), float(off)
 
 
 def convergence_table(outcome: Outcome) -> pd.DataFrame:
