@@ -26,6 +26,7 @@ __all__ = [
     "AbsentError",
     "Fit",
     "Method",
+    "annotated",
     "factorised",
     "log_normalised",
     "ours",
@@ -100,20 +101,24 @@ def autoencoder(problem: Problem, seed: int, epochs: int | None) -> Fit:
     return read(adata, model, likelihood=False)
 
 
-def annotated(problem: Problem, seed: int, epochs: int | None) -> Fit:
+def annotated(*, default: bool = True, **options: Any) -> Method:
     """Gene sets of the simulation, or those of Reactome; as many dimensions as sets."""
-    adata = problem.adata.copy()
-    if "gene_sets" not in adata.varm:
-        source = DATA / "reactome_c2cp_v4.0.symbols.gmt"
-        if "simulation" in adata.uns or not source.is_file():
-            raise AbsentError("no gene sets for these data")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # sets of the same genes
-            ds.pp.gene_sets(adata, source)
-    ds.model.AnnotatedVAE.setup_anndata(adata, batch_key=problem.batch)
-    model = ds.model.AnnotatedVAE(adata)
-    model.train(epochs, seed=seed, **QUIET)
-    return read(adata, model)
+
+    def fit(problem: Problem, seed: int, epochs: int | None) -> Fit:
+        adata = problem.adata.copy()
+        if "gene_sets" not in adata.varm:
+            source = DATA / "reactome_c2cp_v4.0.symbols.gmt"
+            if "simulation" in adata.uns or not source.is_file():
+                raise AbsentError("no gene sets for these data")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # sets of the same genes
+                ds.pp.gene_sets(adata, source)
+        ds.model.AnnotatedVAE.setup_anndata(adata, batch_key=problem.batch)
+        model = ds.model.AnnotatedVAE(adata, **options)
+        model.train(epochs, seed=seed, **QUIET)
+        return read(adata, model)
+
+    return Method(fit, ours=True, default=default, guided=True)
 
 
 def scvi_tools(name: str, **options: Any) -> Callable[[Problem, int, int | None], Fit]:
@@ -207,7 +212,7 @@ METHODS: dict[str, Method] = {
     "BetaVAE, beta 10": ours(BETA, slow=True, beta=10.0),
     "SparseVAE": ours(ds.model.SparseVAE, slow=True),
     "Autoencoder": Method(autoencoder, ours=True, slow=True),
-    "AnnotatedVAE": Method(annotated, ours=True, guided=True),
+    "AnnotatedVAE": annotated(),
     "LinearSCVI, normal, own epochs": Method(ldvae("normal"), default=False),
     "LinearSCVI, ln, own epochs": Method(ldvae("ln"), default=False),
 }

@@ -13,12 +13,13 @@ import pandas as pd
 from data_sets import SETS
 from measures import COUNTED
 from methods import METHODS
+from other_variants import OTHERS
 from ranks import mean_ranks, value_table
 from variants import ALL
 
 __all__ = ["write"]
 
-KNOWN = METHODS | ALL
+KNOWN = METHODS | ALL | OTHERS
 HEADLINE = {"lms": "LMS", "mig": "MIG", "dci": "DCI"}
 OURS, PEER = "#c2410c", "#64748b"
 Records = list[Mapping[str, Any]]

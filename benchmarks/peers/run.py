@@ -19,6 +19,7 @@ import torch
 from data_sets import SETS
 from measures import measured
 from methods import METHODS, AbsentError
+from other_variants import OTHERS
 from report import write
 from variants import ALL
 
@@ -35,7 +36,7 @@ class Preset:
     slow_epochs: int | None
 
 
-KNOWN = METHODS | ALL
+KNOWN = METHODS | ALL | OTHERS
 PLAIN = [name for name, method in KNOWN.items() if method.default]
 SMALL = Preset(1000, 1000, 2, FEW)
 FULL = Preset(3000, 2000, 5, None)
