@@ -60,8 +60,8 @@ class LikelihoodStep:
         theta = self.log_theta.tensor.exp().unsqueeze(0)
         (weight, bias), codes = heads[0], np.zeros(n_cells, np.int32)
         design, table = (None, None) if offset is None else offset
-        dropout = heads[1] if self.inflated else (None, None)
-        inputs = Inputs(features, weight, bias, log_size, theta, *dropout, table)
+        logit_weight, logit_bias = heads[1] if self.inflated else (None, None)
+        inputs = Inputs(features, weight, bias, log_size, theta, logit_weight, logit_bias, table)
         fixed = Fixed(without_zeros(counts) if self.inflated else counts, codes, design, floor)
         cells = self.before = one_pass(inputs, fixed, scale, self.before)
         value = cells.run(np.full(n_cells, np.float32(-1.0 / n_cells), np.float32))
