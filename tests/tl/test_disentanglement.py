@@ -366,3 +366,10 @@ def test_real_data(data_dir) -> None:
     # interferon genes tell the condition almost by themselves
     assert result["scores"].loc["condition", "single_dimension_accuracy"] > 0.85
     assert result["factors"].loc["condition", "class"] == "stim"
+
+
+def test_scores_that_are_1_for_a_single_factor(adata):
+    assert "modularity" not in run(adata, factors="condition", references=None)["scores"]
+    with pytest.warns(UserWarning, match="dci is 1 for a single factor, here 'condition'"):
+        result = run(adata, factors="condition", metrics="dci", references=None)
+    assert result["summary"]["dci"] == pytest.approx(1.0)

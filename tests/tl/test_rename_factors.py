@@ -25,7 +25,7 @@ def adata():
     )
     tl.factors(adata)
     adata.uns["distaff"]["kl_per_dimension"] = pd.DataFrame(np.ones((2, 3)), columns=OLD)
-    tl.disentanglement(adata, "condition", metrics=["mig", "modularity"], references=None)
+    tl.disentanglement(adata, "condition", metrics=["mig", "irs"], references=None)
     tl.rank_factors(adata, "condition")
     sets = np.repeat(np.eye(2), 5, axis=0)
     adata.varm["gene_sets"] = pd.DataFrame(sets, index=adata.var_names, columns=["s", "t"])
@@ -52,7 +52,7 @@ def expect(adata, names):
     assert scores["best_dimension"].loc["condition", "mig"] == names[1]
     assert list(scores["matrices"]["mig"].index) == names
     assert list(scores["matrices"]["mig"]) == ["condition"]
-    assert list(scores["dimensions"]["modularity"].index) == names
+    assert list(scores["dimensions"]["irs"].index) == names
     assert list(scores["latent_correlation"].index) == names
     assert list(scores["latent_correlation"]) == names
 

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from distaff import metrics as scores
 from distaff._checks import error, name_list
 from distaff.metrics import Assessment, Score
+from distaff.metrics._contract import warn
 
 __all__ = ["METRICS", "Metric", "Plan", "choose", "run_metrics"]
 
@@ -38,6 +39,8 @@ class Metric:
         Whether it takes no continuous factor.
     matrix_of
         Metric whose matrix it reads; "" for its own.
+    of_several
+        Whether its value is 1 for a single factor, whatever the latent.
     """
 
     run: Run
@@ -46,6 +49,7 @@ class Metric:
     default: bool = True
     classes_only: bool = False
     matrix_of: str = ""
+    of_several: bool = False
 
 
 def _of_smi(aggregate: Callable[[Score], Score]) -> Run:
@@ -68,13 +72,13 @@ METRICS: dict[str, Metric] = {
     "msgs": Metric(_of_smi(scores.msgs), matrix_of="smi"),
     "spn": Metric(scores.spn, classes_only=True),
     "sap": Metric(scores.sap, BOTH),
-    "modularity": Metric(scores.modularity),
+    "modularity": Metric(scores.modularity, of_several=True),
     "irs": Metric(scores.irs),
-    "dci": Metric(scores.dci, BOTH, slow=True, default=False),
-    "infomec": Metric(scores.infomec, BOTH, slow=True, default=False),
+    "dci": Metric(scores.dci, BOTH, slow=True, default=False, of_several=True),
+    "infomec": Metric(scores.infomec, BOTH, slow=True, default=False, of_several=True),
     "explicitness": Metric(scores.explicitness, BOTH, slow=True, default=False),
-    "beta_vae_score": Metric(scores.beta_vae_score, SEED, slow=True, default=False),
-    "factor_vae_score": Metric(scores.factor_vae_score, SEED, slow=True, default=False),
+    "beta_vae_score": Metric(scores.beta_vae_score, SEED, slow=True, default=False, of_several=True),
+    "factor_vae_score": Metric(scores.factor_vae_score, SEED, slow=True, default=False, of_several=True),
 }
 
 
@@ -134,8 +138,13 @@ def run_metrics(
         metric, columns = METRICS[name], list(Y)
         if metric.classes_only and (classes or not plan.asked):
             columns = classes
-        if not columns:
+        if not columns or (metric.of_several and len(columns) == 1 and not plan.asked):
             continue
+        if metric.of_several and len(columns) == 1:
+            warn(
+                f"{name} is 1 for a single factor, here {columns[0]!r}, whatever the latent: give a second "
+                "one, or one yes-or-no a class (a table in obsm)."
+            )
         own = {column: kinds[column] for column in columns}
         if name in plan.referenced:
             references[name] = _assess(metric, Z, Y[columns], own, plan)

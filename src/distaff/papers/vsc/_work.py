@@ -154,9 +154,10 @@ def _agreement(types: pd.Series, clusters: np.ndarray) -> dict[str, float]:
 def _scores(Z: np.ndarray, types: pd.Series, seed: int) -> dict[str, float]:
     """Scores of single dimensions against cell types, and of the dimensions among themselves."""
     smi = ds.metrics.smi(Z, types)
-    dci = ds.metrics.dci(Z, types, random_state=seed).summary
+    each = pd.get_dummies(types)  # one yes-or-no a type: of a single factor every dimension is disentangled
+    dci = ds.metrics.dci(Z, each, random_state=seed).summary
     return {
-        "MIG": ds.metrics.mig(Z, types).value,
+        "MIG": ds.metrics.mig(Z, each).value,
         "LMS of SMI": ds.metrics.lms(smi).value,
         "MSAS of SMI": ds.metrics.msas(smi).value,
         "accuracy of one dimension": ds.metrics.single_dimension_accuracy(Z, types, random_state=seed).value,
