@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from _timing import markdown
 from matplotlib.figure import Figure
 
@@ -61,12 +62,14 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw how many times faster, and seconds against cells."""
     compared = [(row, line) for row in rows for line in lines(row) if line[6] is not None]
     curves = [row for row in rows if row["what"] == "exponent in cells"]
-    figure = Figure(figsize=(7.4, 0.26 * len(compared) + (3.6 if curves else 1.2)), layout="constrained")
-    heights = [0.26 * len(compared) + 0.8, 2.8] if curves else [1]
-    axes = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
-    bars(axes[0], [line for _, line in compared])
+    heights = [0.24 * len(compared) + 0.8, 3.0] if curves else [0.24 * len(compared) + 0.8]
+    figure = Figure(figsize=(7.4, sum(heights)), layout="constrained")
+    parts = np.atleast_1d(
+        figure.subfigures(len(heights), 1, height_ratios=heights)
+    )
+    bars(parts[0].subplots(), [line for _, line in compared])
     if curves:
-        scaling(axes[1], curves[0])
+        scaling(parts[1].subplots(), curves[0])
     figure.savefig(path, dpi=140, metadata={"Software": None})
 
 
@@ -77,16 +80,22 @@ def bars(ax: Any, compared: list[list[Any]]) -> None:
     for place, line in zip(places, compared, strict=True):
         times = f"{line[6]:,.0f}" if line[6] >= 100 else f"{line[6]:.1f}"
         ax.text(line[6] * 1.05, place, times, va="center", fontsize=7)
-    labels = [f"{line[0]}: {line[1]}, against {line[5]}" for line in compared]
+    labels = [f"{line[5]}, {line[0]}: {short(line[1])}" for line in compared]
     ax.set_yticks(list(places), labels, fontsize=7)
     ax.invert_yaxis()
     ax.set_xscale("log")
     ax.grid(visible=False)  # packages that are imported switch it on
     ax.axvline(1, color="0.5", lw=1)
     ax.margins(x=0.15)
-    ax.set_xlabel("time or memory of the other / of distaff", fontsize=8)
+    ax.set_xlabel("time or memory of the package named / of distaff", fontsize=8)
     ax.tick_params(axis="x", labelsize=7)
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def short(setting: str) -> str:
+    """A setting without what all rows share."""
+    words = setting.replace(", threads 1", "").replace(" not zero", "").split(", ")
+    return ", ".join(word for word in words if not word.endswith("%"))
 
 
 def scaling(ax: Any, row: dict[str, Any]) -> None:
