@@ -23,6 +23,7 @@ __all__ = [
     "check_adata",
     "check_choice",
     "check_flag",
+    "check_hashable",
     "check_int",
     "check_n_jobs",
     "check_name",
@@ -32,6 +33,7 @@ __all__ = [
     "check_seed",
     "error",
     "factor_order",
+    "is_hashable",
     "listing",
     "modelled_genes",
     "name_list",
@@ -175,7 +177,7 @@ def _as_float(value: Any) -> float:
 def check_obs_column(adata: AnnData, column: Hashable, *, name: str) -> pd.Series:
     """Return ``adata.obs[column]``; ``name`` is the argument that asked for it."""
     check_adata(adata)
-    if not isinstance(column, Hashable) or column not in adata.obs.columns:
+    if not is_hashable(column) or column not in adata.obs.columns:
         raise error(
             f"{name} must name a column of adata.obs",
             got=repr(column),
@@ -184,7 +186,30 @@ def check_obs_column(adata: AnnData, column: Hashable, *, name: str) -> pd.Serie
         )
     if list(adata.obs.columns).count(column) > 1:
         raise error(f"adata.obs must have one column {column!r}", got="several of this name")
-    return adata.obs[column]
+    found = adata.obs[column]
+    check_hashable(found, f"adata.obs[{column!r}]")
+    return found
+
+
+def is_hashable(value: Any) -> bool:
+    """Whether a value can be a key; a tuple can only if all in it can."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def check_hashable(column: pd.Series, place: str) -> None:
+    """Refuse lists and the like in a column, which name no class; ``place`` is what messages call it."""
+    if column.dtype != object:
+        return
+    try:
+        set(column)
+    except TypeError:
+        bad = next(i for i, value in enumerate(column) if not is_hashable(value))
+        got = f"{type(column.iloc[bad]).__name__} for {str(column.index[bad])!r}"
+        raise error(f"{place} must hold plain values", got=f"a {got}", kind=TypeError) from None
 
 
 def factor_order(columns: Collection[Any], factors: Collection[Any], *, name: str) -> list[int]:

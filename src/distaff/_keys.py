@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from distaff._checks import error
 
 __all__ = [
+    "ABUNDANCE",
     "DEFAULT_KEY",
     "GEP_SCORE",
     "MINIFIED",
@@ -19,6 +20,7 @@ __all__ = [
 
 DEFAULT_KEY = "distaff"
 SOURCE = "source"  # uns: files that public data were read from, and their checksums
+ABUNDANCE = "da_log_probs"  # obsm: DataFrame (cells, samples), log densities; scvi-tools' name
 GEP_SCORE = "gep_score"  # obsm: DataFrame (cells, gene sets); uns: what it was computed with
 
 

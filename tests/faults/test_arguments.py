@@ -183,6 +183,23 @@ CALLS = {
     "no such batch": ("get_normalized_expression", {"transform_batch": "nope"}, ValueError, "transform_batch must name batches of the model, got 'nope'. There are 'b0', 'b1', 'b2'"),
     "no such column": ("differential_expression", {"groupby": "nope"}, KeyError, "groupby must name a column of adata.obs, got 'nope'"),
     "no such group": ("differential_expression", {"groupby": "label", "group1": "nope"}, KeyError, r"group1 must name groups of adata.obs\['label'\], got 'nope'. There are 'l0', 'l1'"),
+    "no groups": ("differential_expression", {}, ValueError, "Groups of cells must be given, got neither groupby nor idx1. Give groupby"),
+    "a column of measurements": ("differential_expression", {"groupby": "age"}, ValueError, r"groupby must name a column of groups, got fractions in 'age'. Cut it into intervals"),
+    "beyond the last cell": ("differential_expression", {"idx1": [99]}, IndexError, "idx1 must be below the 60 cells, got 99"),
+    "a rate above one": ("differential_expression", {"groupby": "label", "fdr_target": 2}, ValueError, "fdr_target must be < 1, got 2.0"),
+    "no such weights": ("get_normalized_expression", {"weights": "x"}, ValueError, "weights must be one of 'uniform', 'importance', got 'x'"),
+    "no such correlation": ("get_feature_correlation_matrix", {"correlation_type": "x"}, ValueError, "correlation_type must be one of 'spearman', 'pearson', got 'x'"),
+    "no data": ("get_marginal_ll", {"adata": "cells.h5ad"}, TypeError, "adata must be an AnnData, got str"),
+    "ragged positions": ("get_marginal_ll", {"indices": [[0], [1, 2]]}, TypeError, "indices must be a list of whole numbers, got 2 dimensions"),
+    "no samples": ("differential_abundance", {}, KeyError, "sample_key must name a column of adata.obs, got None"),
+    "no column of samples": ("differential_abundance", {"sample_key": ["donor"]}, KeyError, r"sample_key must name a column of adata.obs, got \['donor'\]"),
+    "no cell of a sample": ("differential_abundance", {"sample_key": "donor", "num_cells_posterior": 0}, ValueError, "num_cells_posterior must be >= 1, got 0"),
+    "no minibatch of samples": ("differential_abundance", {"sample_key": "donor", "batch_size": 0}, ValueError, "batch_size must be >= 1, got 0"),
+    "no degree of freedom": ("differential_abundance", {"sample_key": "donor", "dof": 0}, ValueError, "dof must be > 0, got 0.0"),
+    "negative degrees": ("get_aggregated_posterior", {"dof": -1}, ValueError, "dof must be > 0, got -1.0"),
+    "no such cell": ("get_aggregated_posterior", {"indices": [99]}, IndexError, "indices must be below the 60 cells, got 99"),
+    "no such device": ("to_device", {"device": "abacus"}, ValueError, "device must be one that torch has here, got 'abacus'. Write \"cpu\""),
+    "a list of devices": ("to_device", {"device": ["cpu"]}, ValueError, r"device must be one that torch has here, got \['cpu'\]"),
     "no such second group": ("differential_expression", {"groupby": "label", "group1": "l0", "group2": "nope"}, KeyError, "group2 must name groups"),
 }  # fmt: skip
 
@@ -192,6 +209,25 @@ def test_methods_of_scvi_tools(trained, fault):
     method, arguments, error, message = CALLS[fault]
     with pytest.raises(error, match=message):
         getattr(trained("BetaVAE"), method)(**arguments)
+
+
+DEVICES = {
+    "no such accelerator": ({"accelerator": "abacus"}, r"accelerator must be one of this machine, got 'abacus' \(.*Available names are: .*cpu"),
+    "a list": ({"accelerator": ["cpu"]}, r"accelerator must be one of this machine, got \['cpu'\] \(unhashable type: 'list'\). Write \"cpu\""),
+    "no such device": ({"accelerator": "cpu", "device": "x"}, "device must fit accelerator='cpu', got 'x' .*Write its number"),
+    "no device": ({"accelerator": "cpu", "device": 0}, "device must fit accelerator='cpu', got 0 "),
+    "two devices": ({"accelerator": "cpu", "device": [0, 1]}, r"device must fit accelerator='cpu', got \[0, 1\] \(Only a single device"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", DEVICES)
+def test_devices(trained, cells, tmp_path, fault):
+    arguments, message = DEVICES[fault]
+    reference = trained("BetaVAE")
+    with pytest.raises(ValueError, match=message):
+        type(reference).load(tmp_path, **arguments)
+    with pytest.raises(ValueError, match=message):
+        type(reference).load_query_data(cells(), reference, **arguments)
 
 
 @pytest.mark.parametrize(

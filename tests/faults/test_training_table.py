@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from lightning.pytorch.callbacks import Callback
 from scipy import sparse
 
 from distaff.train import DivergenceError
@@ -102,7 +103,18 @@ NUMBERS = {
     "seed as float": ({"seed": 1.5}, TypeError, "seed must be an integer, got 1.5"),
     "seed too large": ({"seed": 2**40}, ValueError, "seed must be <= 4294967295, got 1099511627776"),
     "nothing to stop on": ({"early_stopping": True, "train_size": 1.0}, ValueError, "(?i)early stopping .*validation"),
-    "no such device": ({"accelerator": "abacus"}, ValueError, "accelerator='abacus'.*Available names are: .*cpu"),
+    "no such accelerator": ({"accelerator": "abacus"}, ValueError, r"accelerator must be one of this machine, got 'abacus' \(.*Available names are: .*cpu"),
+    "a list of accelerators": ({"accelerator": ["cpu"]}, ValueError, r"accelerator must be one of this machine, got \['cpu'\] .*Write \"cpu\""),
+    "no such device": ({"devices": "x"}, ValueError, "devices must fit accelerator='cpu', got 'x' .*Write how many"),
+    "no device": ({"devices": 0}, ValueError, "devices must fit accelerator='cpu', got 0 "),
+    "a number for a logger": ({"logger": 3}, TypeError, "logger must be a list of Lightning's loggers, got int"),
+    "a text for a callback": ({"callbacks": ["x"]}, TypeError, "callbacks must be a list of Lightning's callbacks, got str"),
+    "no such precision": ({"precision": "x"}, ValueError, "precision must be what Lightning's trainer takes, got 'x' .*Allowed precision values"),
+    "no such strategy": ({"strategy": "x"}, ValueError, "strategy must be what Lightning's trainer takes, got 'x' .*invalid strategy"),
+    "no such time": ({"max_time": "x"}, ValueError, "max_time must be what Lightning's trainer takes, got 'x' .*DD:HH:MM:SS"),
+    "no time": ({"max_time": {}}, ValueError, "Training must end an epoch, got none. Something stopped it before: max_time"),
+    "a number for a profiler": ({"profiler": 3}, TypeError, "profiler must be a list of Lightning's profilers, got int"),
+    "checks as text": ({"num_sanity_val_steps": "a"}, TypeError, "num_sanity_val_steps must be an integer, got 'a'"),
     "a typo": ({"max_epoch": 3}, TypeError, "unexpected keyword argument 'max_epoch'"),
 }  # fmt: skip
 
@@ -128,6 +140,13 @@ def test_arguments_of_train(untrained, build, cells, fast, name, fault):
     with pytest.raises(error, match=message):
         model.train(**{"max_epochs": 1, **fast, **changed})
     assert not model.is_trained_
+
+
+def test_the_callbacks_of_the_user_stay_as_they_are(build, cells, fast):
+    own = [Callback()]
+    for given in (own, own[0], None):
+        build("BetaVAE", cells()).train(1, callbacks=given, early_stopping=True, **fast)
+    assert len(own) == 1
 
 
 SCHEDULES = {

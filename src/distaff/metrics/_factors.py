@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from distaff._checks import check_choice, error, listing
+from distaff._checks import check_choice, check_hashable, error, listing
 
 __all__ = ["KINDS", "Factor", "Kind", "Kinds", "parse_factors"]
 
@@ -94,7 +94,7 @@ def _as_table(Y: Any) -> pd.DataFrame:
         table = Y
     elif isinstance(Y, pd.Series):
         table = Y.to_frame("y1" if Y.name is None else Y.name)
-    elif np.ndim(Y) == 1:
+    elif _n_dimensions(Y) == 1:
         table = pd.Series(Y, name="y1").to_frame()
     else:
         values = np.asarray(Y)
@@ -104,6 +104,14 @@ def _as_table(Y: Any) -> pd.DataFrame:
     if table.shape[1] == 0:
         raise error("Y must hold at least one factor", got="none")
     return table
+
+
+def _n_dimensions(Y: Any) -> int:
+    try:
+        return np.ndim(Y)
+    except ValueError:
+        got = "rows of different lengths"
+        raise error("Y must be (cells,) or (cells, factors)", got=got) from None
 
 
 def _declared_kinds(kinds: Kinds, names: list[str]) -> dict[str, str]:
@@ -130,6 +138,7 @@ def _parse(name: str, column: pd.Series, declared: str | None) -> Factor:
     kind = declared or _kind_from_dtype(name, column)
     if kind == "continuous":
         return Factor(name, "continuous", _numbers(name, column))
+    check_hashable(column, f"Factor {name!r}")
     codes, classes = _codes(column)
     if kind == "binary" and len(classes) > 2:
         raise error(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from distaff._checks import check_number, error
+from distaff._checks import check_flag, check_number, error
 from distaff.metrics._contract import parse_latent
 from distaff.metrics._covariance import adds_up_to_one
 
@@ -84,7 +84,7 @@ def active_units(mu: Any, *, threshold: float = 0.01, simplex: bool | None = Non
     if len(values) < 2:
         raise error("mu must have at least two cells", got=len(values))
     found = adds_up_to_one(values)
-    if simplex and not found:
+    if simplex is not None and check_flag("simplex", simplex) and not found:
         raise error(
             "Rows of a simplex must be shares that add up to 1",
             got=f"sums from {values.sum(axis=1).min():.6g} to {values.sum(axis=1).max():.6g}",

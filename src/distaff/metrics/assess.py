@@ -14,7 +14,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from distaff._checks import check_int, check_n_jobs, check_seed, error
+from distaff._checks import check_flag, check_int, check_n_jobs, check_seed, error
 from distaff.metrics._contract import parse
 from distaff.metrics._factors import Kinds
 from distaff.metrics._samples import Cells, Sample
@@ -150,6 +150,7 @@ def assess(
     p_value    0.05
     Name: max_spearman, dtype: float64
     """
+    check_flag("progress", progress)
     counts = {"n_random": n_random, "n_permutations": n_permutations, "n_bootstrap": n_bootstrap}
     for option, count in counts.items():
         check_int(option, count, minimum=0)

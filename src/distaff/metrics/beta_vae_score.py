@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distaff._checks import check_int, check_number, check_seed
+from distaff._checks import check_flag, check_int, check_number, check_seed
 from distaff.metrics._contract import constant_columns, parse, summarise
 from distaff.metrics._factors import Kinds
 from distaff.metrics._information import levels
@@ -94,6 +94,7 @@ def beta_vae_score(
     >>> pure.value, bool(abs(noise.value - 1 / 3) < 0.1)
     (1.0, True)
     """
+    check_flag("standardised", standardised)
     for name, number in (("n_pairs", n_pairs), ("n_train", n_train), ("n_test", n_test)):
         check_int(name, number, minimum=1)
     check_int("n_bins", n_bins, minimum=2)

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control, ttest_ind_from_stats
 
-from distaff._checks import error, listing
+from distaff._checks import check_flag, check_hashable, error, is_hashable, listing
 from distaff.metrics._contract import warn
 
 __all__ = ["compare_runs"]
@@ -74,6 +74,7 @@ def compare_runs(
     >>> round(float(table.loc[10, "difference"]), 2), bool(table.loc[10, "q"] < 0.05)
     (0.29, True)
     """
+    check_flag("equal_variances", equal_variances)
     columns = _check(runs, setting, scores)
     values = {
         name: part[columns].to_numpy(dtype=np.float64)
@@ -86,7 +87,7 @@ def compare_runs(
             got=f"a single one for {listing(few)}",
             fix="Train with more seeds.",
         )
-    if baseline not in values:
+    if not is_hashable(baseline) or baseline not in values:
         raise error(
             f"baseline must be a value of column {setting!r}",
             got=repr(baseline),
@@ -118,7 +119,7 @@ def _check(runs: Any, setting: Hashable, scores: Sequence[Hashable] | None) -> l
     if not isinstance(runs, pd.DataFrame):
         raise error("runs must be a DataFrame, a row a run", got=type(runs).__name__, kind=TypeError)
     columns = [name for name in runs if name != setting] if scores is None else list(scores)
-    missing = [name for name in [setting, *columns] if name not in runs]
+    missing = [name for name in [setting, *columns] if not is_hashable(name) or name not in runs]
     if missing:
         raise error(
             "setting and scores must name columns of runs",
@@ -128,6 +129,7 @@ def _check(runs: Any, setting: Hashable, scores: Sequence[Hashable] | None) -> l
         )
     if not columns:
         raise error("runs must have at least one column of scores", got="none")
+    check_hashable(runs[setting], f"Column {setting!r}")
     if runs[setting].isna().any():
         raise error(
             f"Column {setting!r} must name a setting for each run",

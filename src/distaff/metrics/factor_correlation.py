@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from distaff._checks import check_flag
 from distaff.metrics._covariance import covariance, parse_varying
 from distaff.metrics._ranks import column_ranks
 
@@ -78,6 +79,7 @@ def factor_correlation(Z: Any, *, ranks: bool = False) -> FactorCorrelation:
     >>> round(result.effective_dimensions, 1), round(float(result.correlation.loc[0, 2]), 6)
     (1.8, 1.0)
     """
+    check_flag("ranks", ranks)
     values, dimensions, kept = parse_varying(Z)
     used, names = values[:, kept], dimensions[kept]
     sigma = covariance(column_ranks(used) if ranks else used)

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import digamma
 
+from distaff._checks import check_flag
 from distaff.metrics._contract import NEGLIGIBLE_VARIANCE, warn
 from distaff.metrics._covariance import adds_up_to_one, covariance, normal_scores, parse_varying
 
@@ -95,6 +96,7 @@ def total_correlation(Z: Any, *, ranks: bool = False) -> TotalCorrelation:
     >>> round(float(total_correlation(Z)), 1)  # -ln(1 - 0.9**2) / 2 = 0.83
     0.8
     """
+    check_flag("ranks", ranks)
     values, dimensions, kept = parse_varying(Z)
     n_cells, used = len(values), values[:, kept]
     simplex = adds_up_to_one(values)

@@ -10,14 +10,27 @@ from typing import Any
 import numpy as np
 from scvi import REGISTRY_KEYS
 
-from distaff._checks import check_choice, check_int, check_number, check_obs_column, error, listing
+from distaff._checks import (
+    check_adata,
+    check_choice,
+    check_flag,
+    check_int,
+    check_number,
+    check_obs_column,
+    error,
+    listing,
+    name_list,
+)
 from distaff._compat import registered_genes
 from distaff.train import cell_positions
 
 __all__ = ["checked"]
 
 # arguments that count something; scvi-tools takes 0 and less without a word
-COUNTS = ("batch_size", "n_mc_samples", "n_mc_samples_per_pass", "n_samples", "n_samples_overall")
+COUNTS = {"batch_size", "n_mc_samples", "n_mc_samples_per_pass", "n_samples", "n_samples_overall"}
+FLAGS = {"all_stats", "batch_correction", "filter_outlier_cells", "give_mean"}
+FLAGS |= {"return_mean", "return_numpy", "silent"}
+CHOICES = {"correlation_type": ("spearman", "pearson"), "weights": ("uniform", "importance")}
 MODES = ("vanilla", "change")  # of differential expression
 
 
@@ -27,23 +40,39 @@ def checked(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(method)
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
-        given = own.bind(self, *args, **kwargs).arguments
-        for name in COUNTS:
-            if given.get(name) is not None:
-                check_int(name, given[name], minimum=1)
-        if given.get("indices") is not None:
-            adata = given.get("adata")
-            cell_positions(given["indices"], (self.adata if adata is None else adata).n_obs)
+        bound = own.bind(self, *args, **kwargs)
+        bound.apply_defaults()
+        given = bound.arguments
+        adata = self.adata if given.get("adata") is None else given["adata"]
+        if adata is not None:
+            check_adata(adata)
+        _check_values(given)
+        if given.get("indices") is not None and adata is not None:
+            cell_positions(given["indices"], adata.n_obs)
         _check_genes(self, given.get("gene_list"))
         _check_batches(self, given.get("transform_batch"))
-        _check_groups(self, given)
-        size = given.get("library_size", 1)
-        if size is not None and not isinstance(size, np.ndarray) and size != "latent":
-            check_number("library_size", size, above=0)
+        if "groupby" in given:
+            _check_groups(given, adata)
         self._check_if_trained(warn=False)
         return method(self, *args, **kwargs)
 
     return run
+
+
+def _check_values(given: Mapping[str, Any]) -> None:
+    """Check numbers, flags and choices by their names."""
+    known = {name: value for name, value in given.items() if value is not None}
+    for name in known.keys() & COUNTS:
+        check_int(name, known[name], minimum=1)
+    for name in known.keys() & FLAGS:
+        check_flag(name, known[name])
+    for name in known.keys() & CHOICES.keys():
+        check_choice(name, known[name], CHOICES[name])
+    if "rna_size_factor" in known:
+        check_number("rna_size_factor", known["rna_size_factor"], above=0)
+    size = known.get("library_size", 1)
+    if not isinstance(size, np.ndarray) and size != "latent":
+        check_number("library_size", size, above=0)
 
 
 def _check_genes(model: Any, genes: Any) -> None:
@@ -69,22 +98,29 @@ def _check_batches(model: Any, batches: Any) -> None:
         raise error("transform_batch must name batches of the model", got=got, fix=fix)
 
 
-def _check_groups(model: Any, given: Mapping[str, Any]) -> None:
-    groupby = given.get("groupby")
-    if "mode" in given:
-        check_choice("mode", given["mode"], MODES)
-    if "delta" in given:
-        check_number("delta", given["delta"], minimum=0)
-    for name in ("idx1", "idx2"):
-        if given.get(name) is not None and not isinstance(given[name], str) and not len(given[name]):
-            raise error(f"{name} must choose cells", got="none")
-    adata = model.adata if given.get("adata") is None else given["adata"]
-    if groupby is None or adata is None:
+def _check_groups(given: Mapping[str, Any], adata: Any) -> None:
+    """Check which cells differential expression compares."""
+    check_choice("mode", given["mode"], MODES)
+    check_number("delta", given["delta"], minimum=0)
+    check_number("fdr_target", given["fdr_target"], above=0, below=1)
+    if adata is None:
         return
-    known = [str(group) for group in check_obs_column(adata, groupby, name="groupby").dropna().unique()]
+    for name in ("idx1", "idx2"):
+        chosen = given[name]
+        if chosen is None or isinstance(chosen, str):
+            continue
+        if not len(cell_positions(chosen, adata.n_obs, name=name)):
+            raise error(f"{name} must choose cells", got="none")
+    groupby = given["groupby"]
+    if groupby is None:
+        if given["idx1"] is None:
+            fix = "Give groupby, a column of adata.obs with groups of cells, or idx1, the cells."
+            raise error("Groups of cells must be given", got="neither groupby nor idx1", fix=fix)
+        return
+    known = _groups(adata, groupby)
     for name in ("group1", "group2"):
-        groups = given.get(name)
-        wanted = [groups] if isinstance(groups, str) else list(groups or ())
+        groups = given[name]
+        wanted = [] if groups is None else name_list(name, groups)
         unknown = [group for group in wanted if str(group) not in known]
         if unknown:
             raise error(
@@ -93,3 +129,12 @@ def _check_groups(model: Any, given: Mapping[str, Any]) -> None:
                 fix=f"There are {listing(known)}.",
                 kind=KeyError,
             )
+
+
+def _groups(adata: Any, groupby: Any) -> list[str]:
+    """Names of the groups in a column, which must not be one of measurements."""
+    column = check_obs_column(adata, groupby, name="groupby").dropna()
+    if column.dtype.kind in "fc" and (column != column.round()).any():
+        fix = "Cut it into intervals first (pandas.cut)."
+        raise error("groupby must name a column of groups", got=f"fractions in {groupby!r}", fix=fix)
+    return [str(group) for group in column.unique()]

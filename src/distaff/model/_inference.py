@@ -11,7 +11,7 @@ from anndata import AnnData
 from scvi.utils import unsupported_if_adata_minified
 from torch import Tensor
 
-from distaff._checks import error
+from distaff._checks import check_flag, error
 from distaff.nn.folded import folded
 from distaff.train import CellLoader, isolated_rng, on_device
 
@@ -23,6 +23,27 @@ ENCODED = 8192  # the same where nothing is decoded either
 
 class InferenceMixin:
     """Minibatches for methods that only read, and ELBO and reconstruction error by the kernel of training."""
+
+    def to_device(self, device: str | int) -> None:
+        """Move the model.
+
+        Parameters
+        ----------
+        device
+            Device as torch names it, such as ``"cpu"``, ``"cuda:0"`` or ``"mps"``.
+
+        Raises
+        ------
+        ValueError
+            If torch has no such device here.
+        """
+        try:
+            super().to_device(device)  # type: ignore[misc]
+        except torch.OutOfMemoryError:
+            raise
+        except (AssertionError, NotImplementedError, RuntimeError, TypeError) as problem:
+            fix = 'Write "cpu", "cuda:0", "mps" or the like.'
+            raise error("device must be one that torch has here", got=repr(device), fix=fix) from problem
 
     def _minibatches(
         self: Any,
@@ -76,6 +97,7 @@ class InferenceMixin:
         -------
         Tensor, nats a cell.
         """
+        check_flag("return_mean", return_mean)
         losses = self._losses(self._minibatches(adata, indices, batch_size, dataloader), seed)
         elbo = -torch.cat([loss.reconstruction + (loss.kl_library + loss.kl.sum(-1)) for loss in losses])
         return elbo.mean() if return_mean else elbo
@@ -112,6 +134,7 @@ class InferenceMixin:
         -------
         ``{"reconstruction_loss": value}``, nats a cell.
         """
+        check_flag("return_mean", return_mean)
         losses = self._losses(self._minibatches(adata, indices, batch_size, dataloader), seed)
         values = torch.cat([loss.reconstruction for loss in losses])
         return {"reconstruction_loss": values.mean() if return_mean else values}

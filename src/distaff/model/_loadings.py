@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from distaff._checks import error
+from distaff._checks import check_flag, error
 from distaff._compat import registered_genes
 from distaff.model._terms import term_names
 
@@ -60,6 +60,7 @@ class LoadingsMixin:
         TypeError
             If the decoder is not linear.
         """
+        check_flag("centered", centered)
         if not self.has_loadings:
             raise error(
                 "Loadings must come from a linear or annotated decoder",

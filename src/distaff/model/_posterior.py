@@ -11,7 +11,8 @@ from anndata import AnnData
 from scvi.model.base import RNASeqMixin, VAEMixin
 from torch import Tensor
 
-from distaff._checks import error
+from distaff._checks import check_flag, error
+from distaff.model._abundance import AbundanceMixin
 from distaff.model._arguments import checked
 from distaff.model._inference import ENCODED, InferenceMixin, stack
 from distaff.nn.folded import folded
@@ -20,7 +21,7 @@ from distaff.train import isolated_rng, seeded
 __all__ = ["PosteriorMixin"]
 
 
-class PosteriorMixin(InferenceMixin, RNASeqMixin, VAEMixin):
+class PosteriorMixin(AbundanceMixin, InferenceMixin, RNASeqMixin, VAEMixin):
     """Methods of scvi-tools, deterministic where they can be and seeded where they draw."""
 
     get_marginal_ll = seeded(checked(VAEMixin.get_marginal_ll))
@@ -79,6 +80,8 @@ class PosteriorMixin(InferenceMixin, RNASeqMixin, VAEMixin):
         >>> model.get_latent_representation().shape
         (100, 4)
         """
+        check_flag("give_mean", give_mean)
+        check_flag("return_dist", return_dist)
         self._check_if_trained(warn=False)
         with isolated_rng(seed):  # also because scvi-tools' data loader draws a seed for its workers
             cells = adata, indices, batch_size, dataloader

@@ -11,10 +11,10 @@ from typing import Any, Self
 from anndata import AnnData
 
 from distaff._checks import check_adata, check_flag, error
-from distaff._compat import parse_device_args
 from distaff.model._minified import minify_type
 from distaff.module.query import adopt, query_parameters
 from distaff.pp import align_query
+from distaff.train import chosen_device
 
 __all__ = ["QueryMixin"]
 
@@ -113,9 +113,7 @@ class QueryMixin:
         """Build the model of a query; ``extend_registry`` adds to the registry what the reference lacks."""
         check_adata(adata)
         check_flag("freeze", freeze)
-        _, _, torch_device = parse_device_args(
-            accelerator=accelerator, devices=device, return_device="torch", validate_single_device=True
-        )
+        torch_device = chosen_device(accelerator, device)
         reference = _reference(cls, reference_model)
         if minify_type(adata) is not None:
             raise error("The query must have its counts", got="minified data", fix="Pass the full data.")

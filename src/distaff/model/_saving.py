@@ -14,12 +14,13 @@ from anndata import AnnData
 from torch import Tensor
 
 from distaff._checks import check_flag, error
-from distaff._compat import parse_device_args, registered_genes
+from distaff._compat import registered_genes
 from distaff._disk import is_on_disk
 from distaff.model._plain import ARRAY_NAME, Packer, unpack
 from distaff.model._saved_document import corrupt
 from distaff.model._saved_folder import TRUST, SavedFiles, read_model, saved_adata, write_model
 from distaff.model._saved_limits import BuildLimit, check_claims
+from distaff.train import chosen_device
 
 __all__ = ["SavingMixin"]
 
@@ -153,9 +154,8 @@ class SavingMixin:
             If a file is corrupt or missing, holds a model of another class, was written by a later version or
             needs ``trust_pickle=True``; or if genes of ``adata`` are missing or in another order.
         """
-        _, _, torch_device = parse_device_args(
-            accelerator=accelerator, devices=device, return_device="torch", validate_single_device=True
-        )
+        check_flag("trust_pickle", trust_pickle)
+        torch_device = chosen_device(accelerator, device)
         files = SavedFiles.of(dir_path, prefix)
         saved = read_model(files)
         if saved is None:

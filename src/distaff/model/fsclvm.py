@@ -14,7 +14,7 @@ from anndata import AnnData
 from scvi import REGISTRY_KEYS
 from scvi.model.base import BaseModelClass
 
-from distaff._checks import check_int, check_number, error
+from distaff._checks import check_flag, check_int, check_number, error
 from distaff._compat import registered_genes
 from distaff.model._annotation import Annotation
 from distaff.model._fsclvm_start import MAX_CELLS, set_start
@@ -28,6 +28,7 @@ from distaff.train import (
     FactorTrainRunner,
     Split,
     SVIPlan,
+    check_trainer_arguments,
     dense_data,
     draw_seed,
     held_rows,
@@ -116,7 +117,7 @@ class FSCLVM(TermsOfFSCLVM, KeptRunMixin, SavingMixin, SetupMixin, BaseModelClas
         _check_setup(setup)
         if log_normalise is None:
             log_normalise = not setup["allow_non_integer"]
-        elif log_normalise and adata is not None and setup["allow_non_integer"]:
+        elif check_flag("log_normalise", log_normalise) and adata is not None and setup["allow_non_integer"]:
             check_non_negative(adata, layer=setup["layer"])
         self._log_normalise = log_normalise
         self._annotation = Annotation.of(adata, registry, set_key)
@@ -186,6 +187,7 @@ class FSCLVM(TermsOfFSCLVM, KeptRunMixin, SavingMixin, SetupMixin, BaseModelClas
         if self.adata is None:
             raise ValueError("The model has no data to train on. Load it with adata=...")
         self._check_own_data()
+        check_trainer_arguments(trainer_kwargs)
         if number_of_processes(accelerator, devices, trainer_kwargs.get("num_nodes", 1)) > 1:
             raise error("FSCLVM must be trained on one device", got=f"devices={devices!r}")
         if max_epochs is not None:

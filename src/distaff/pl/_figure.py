@@ -17,6 +17,8 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
+from distaff._checks import check_flag, check_path
+
 __all__ = [
     "BACKGROUND",
     "DIVERGING",
@@ -60,14 +62,18 @@ def new_figure(width: float, height: float) -> Figure:
     return plt.figure(figsize=(width, height), layout="constrained")
 
 
-def finish(figure: Figure | SubFigure, *, show: bool | None, save: str | Path | None) -> None:
-    """Save and show as asked; by default a figure is shown in interactive sessions only."""
+def finish(
+    figure: Figure | SubFigure, *, show: bool | None, save: str | Path | None, own: bool = True
+) -> None:
+    """Save and show as asked; by default a figure of our ``own`` is shown, in interactive sessions only."""
+    if show is not None:
+        check_flag("show", show)
     if save is not None:
-        path = Path(save)
+        path = check_path("save", save)
         paths = [path] if path.suffix else [path.with_suffix(suffix) for suffix in FORMATS]
         for target in paths:
             figure.canvas.figure.savefig(target, dpi=RESOLUTION)
-    if show or (show is None and mpl.is_interactive()):
+    if show or (show is None and own and mpl.is_interactive()):
         plt.show()
 
 

@@ -106,7 +106,7 @@ def consensus(
     _label(ax, edges, names, n=len(R), room=int(side / LINE))
     _bars(beside, table, edges, n=len(R))
     # a figure that was passed in belongs to the caller, and may not be complete
-    finish(ax.figure, show=show if own else bool(show), save=save)
+    finish(ax.figure, show=show, save=save, own=own)
     return ax
 
 

@@ -111,7 +111,7 @@ def correlation(
     title = f"factor ({collection})" if collection else "" if labels else f"{len(R)} factors"
     ax.set_xlabel(title, fontsize=SMALL)
     # a figure that was passed in belongs to the caller, and may not be complete
-    finish(ax.figure, show=show if own else bool(show), save=save)
+    finish(ax.figure, show=show, save=save, own=own)
     return ax
 
 

@@ -106,7 +106,7 @@ def density(
     if color is not None:
         _add_legend(axes, color, own=ax is None)
     # a figure that was passed in belongs to the caller, and may not be complete
-    finish(axes[0].figure, show=show if ax is None else bool(show), save=save)
+    finish(axes[0].figure, show=show, save=save, own=ax is None)
     return axes
 
 

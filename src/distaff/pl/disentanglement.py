@@ -96,7 +96,7 @@ def disentanglement(
         heatmap.set_xlabel(f"latent dimension (the best {table.shape[1]} of {n_all})", fontsize=TEXT)
     _draw_bars(bars, scored)
     # a figure that was passed in belongs to the caller, and may not be complete
-    finish(heatmap.figure, show=show if own else bool(show), save=save)
+    finish(heatmap.figure, show=show, save=save, own=own)
     return [heatmap, bars]
 
 

@@ -126,7 +126,7 @@ def enrichment(
     draw = _bars if len(names) == 1 else _dots
     ax = draw(ax, first if len(names) == 1 else tested, names, list(first["gene_set"].unique()))
     # a figure that was passed in belongs to the caller, and may not be complete
-    finish(ax.figure, show=show if own_figure else bool(show), save=save)
+    finish(ax.figure, show=show, save=save, own=own_figure)
     return ax
 
 

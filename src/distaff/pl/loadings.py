@@ -102,7 +102,7 @@ def loadings(
     ax.set_ylabel(wrap(names[1], 40), fontsize=TEXT)
     _name(ax, points[chosen], [str(vectors.index[i]) for i in chosen])
     # a figure that was passed in belongs to the caller, and may not be complete
-    finish(ax.figure, show=show if own else bool(show), save=save)
+    finish(ax.figure, show=show, save=save, own=own)
     return ax
 
 

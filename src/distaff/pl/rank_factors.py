@@ -134,7 +134,7 @@ def rank_factors(
         panel.set_title(f"{wrap(name)}\n{_replicates(entry['groups'].loc[name])}", fontsize=TEXT)
         panel.set_xlabel(f"effect (SD) against {_against(entry['params'])}", fontsize=TEXT)
     # a figure that was passed in belongs to the caller, and may not be complete
-    finish(axes[0].figure, show=show if ax is None else bool(show), save=save)
+    finish(axes[0].figure, show=show, save=save, own=ax is None)
     return axes
 
 

@@ -117,7 +117,7 @@ def term_accuracy(
     if len(names) > 1:
         _add_legend(axes, own=ax is None)
     # a figure that was passed in belongs to the caller, and may not be complete
-    finish(axes[0].figure, show=show if ax is None else bool(show), save=save)
+    finish(axes[0].figure, show=show, save=save, own=ax is None)
     return axes
 
 

@@ -102,7 +102,7 @@ def term_sizes(
     _draw(ax, table)
     _name(ax, table, n_terms, own=own)
     # a figure that was passed in belongs to the caller, and may not be complete
-    finish(ax.figure, show=show if own else bool(show), save=save)
+    finish(ax.figure, show=show, save=save, own=own)
     return ax
 
 

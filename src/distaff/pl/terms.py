@@ -114,7 +114,7 @@ def terms(
         panel.set_xlabel(below, fontsize=TEXT)
         panel.set_ylabel(wrap(names[1], 36), fontsize=TEXT)
     # a figure that was passed in belongs to the caller, and may not be complete
-    finish(axes[0].figure, show=show if ax is None else bool(show), save=save)
+    finish(axes[0].figure, show=show, save=save, own=ax is None)
     return axes
 
 

@@ -100,7 +100,7 @@ def top_genes(
         _draw(panel, values, max(len(column) for column in shown))
         panel.set_title(wrap(name), fontsize=TEXT)
     # a figure that was passed in belongs to the caller, and may not be complete
-    finish(axes[0].figure, show=show if ax is None else bool(show), save=save)
+    finish(axes[0].figure, show=show, save=save, own=ax is None)
     return axes
 
 

@@ -143,7 +143,7 @@ def tradeoff(
         if against is not None:  # when all that takes room has been drawn
             _name_settings(panel, parts, x, against, name)
     # a figure that was passed in belongs to the caller, and may not be complete
-    finish(axes[0].figure, show=show if ax is None else bool(show), save=save)
+    finish(axes[0].figure, show=show, save=save, own=ax is None)
     return axes
 
 

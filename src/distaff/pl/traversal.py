@@ -105,7 +105,7 @@ def traversal(
     many = f"{len(names)} factors" if not labels else ""
     ax.set_xlabel(f"factor ({collection})" if collection else many, fontsize=TEXT)
     # a figure that was passed in belongs to the caller, and may not be complete
-    finish(ax.figure, show=show if own else bool(show), save=save)
+    finish(ax.figure, show=show, save=save, own=own)
     return ax
 
 

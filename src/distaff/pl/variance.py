@@ -120,7 +120,7 @@ def variance(
     if not flat:
         ax.legend(fontsize=SMALL, frameon=False, loc="center right")
     # a figure that was passed in belongs to the caller, and may not be complete
-    finish(ax.figure, show=show if own else bool(show), save=save)
+    finish(ax.figure, show=show, save=save, own=own)
     return ax
 
 

@@ -53,8 +53,8 @@ def check_counts(adata: AnnData, *, layer: str | None = None, allow_non_integer:
     >>> import distaff as ds
     >>> ds.pp.check_counts(anndata.AnnData(np.array([[1.0, 0.0], [2.0, 3.0]])))
     """
-    check_adata(adata)
     check_flag("allow_non_integer", allow_non_integer)
+    check_adata(adata)
     if adata.is_view:
         raise error("adata must not be a view", got="a view of another AnnData", fix="Use adata.copy().")
     if adata.n_obs < 2:

@@ -102,8 +102,8 @@ def gene_sets(
     >>> adata.uns["gene_sets"]["coverage"]["reason"].to_dict()
     {'T': 'kept', 'B': 'kept', 'NK': 'fewer than min_genes'}
     """
-    _check_arguments(adata, set_key, copy=copy)
     check_flag("ignore_case", ignore_case)
+    _check_arguments(adata, set_key, copy=copy)
     limits = _check_limits(min_genes, max_genes, min_coverage)
     sets = read_gene_sets(source)
     lookup = _lookup(adata.var_names, ignore_case=ignore_case)
@@ -136,6 +136,7 @@ def gene_sets(
 
 
 def _check_arguments(adata: AnnData, set_key: str, *, copy: bool) -> None:
+    check_flag("copy", copy)
     check_adata(adata)
     if adata.is_view and not copy:
         raise error(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from distaff import metrics
-from distaff._checks import check_obs_column
+from distaff._checks import check_flag, check_obs_column
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.tl._representation import representation, store
 
@@ -79,6 +79,7 @@ def cluster_agreement(
     >>> adata.uns["distaff"]["cluster_agreement"]["maxima"]["ari"]
     1.0
     """
+    check_flag("copy", copy)
     labels = check_obs_column(adata, label_key, name="label_key")
     Z, rep = representation(adata, key=key, use_rep=use_rep)
     result = metrics.cluster_agreement(

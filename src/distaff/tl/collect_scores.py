@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from distaff._checks import check_adata
+from distaff._checks import check_adata, check_flag
 from distaff._runs import runs_table
 
 if TYPE_CHECKING:
@@ -61,5 +61,6 @@ def collect_scores(
     >>> tl.collect_scores(adata).columns.to_list()
     ['key', 'max_spearman']
     """
+    check_flag("by_factor", by_factor)
     check_adata(adata)
     return runs_table(adata, keys, by_factor=by_factor)

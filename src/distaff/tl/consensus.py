@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from distaff._checks import check_adata, check_choice, check_number, check_seed, error
+from distaff._checks import check_adata, check_choice, check_flag, check_number, check_seed, error
 from distaff._keys import Slots
 from distaff.tl._agreement import Agreement, agree
 from distaff.tl._members import read_runs
@@ -117,6 +117,7 @@ def consensus(
     >>> adata.uns["consensus"]["consensus"][["n_runs", "stable"]].to_numpy().tolist()
     [[3, True], [3, True], [3, True]]
     """
+    check_flag("copy", copy)
     check_adata(adata)
     check_choice("by", by, ("scores", "loadings"))
     check_number("threshold", threshold, above=0, below=1)

@@ -148,6 +148,8 @@ def disentanglement(
     >>> bool(result["noise"].loc["condition", "mig"] < 0.1), float(result["ceiling"].loc["condition", "mig"])
     (True, 1.0)
     """
+    check_flag("progress", progress)
+    check_flag("copy", copy)
     check_flag("active_only", active_only)
     draws = {"n_random": n_random, "n_permutations": n_permutations, "n_bootstrap": n_bootstrap}
     names = choose("metrics", DEFAULT if metrics is None else metrics, {"all": EVERY})

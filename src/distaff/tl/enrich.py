@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import sparse
 from scipy.stats import false_discovery_control
 
-from distaff._checks import check_adata, check_choice, check_int, check_name, error, listing
+from distaff._checks import check_adata, check_choice, check_flag, check_int, check_name, error, listing
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.tl._enrichment_tests import linear_test, moment_test, slopes
 from distaff.tl._representation import factor_table, inactive_factors, store
@@ -106,6 +106,7 @@ def enrich(
     >>> bool((table["statistic"] < 0)[table["q_value"] < 0.01].all())
     True
     """
+    check_flag("copy", copy)
     check_adata(adata)
     check_choice("method", method, METHODS)
     check_int("min_genes", min_genes, minimum=1)

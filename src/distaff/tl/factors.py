@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from distaff._checks import check_int, error, factor_order, modelled_genes
+from distaff._checks import check_flag, check_int, error, factor_order, modelled_genes
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.metrics import variance_explained
 from distaff.metrics._contract import constant_columns
@@ -92,6 +92,7 @@ def factors(
     Factor 1     2         -1     MS4A1
     Factor 2     1          1       LYZ
     """
+    check_flag("copy", copy)
     n_top = check_int("n_top", n_top, minimum=1)
     Z, _ = _representation.representation(adata, key=key, use_rep=None)
     slots = Slots(key)

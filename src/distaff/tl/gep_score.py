@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from distaff._checks import check_adata, check_choice, check_number, check_seed, error, listing
+from distaff._checks import check_adata, check_choice, check_flag, check_number, check_seed, error, listing
 from distaff._keys import GEP_SCORE
 from distaff.pp._gene_set_columns import column_names
 from distaff.pp._gene_set_sources import read_gene_sets
@@ -117,6 +117,7 @@ def gep_score(
     >>> means.idxmax().iloc[:2].to_list()
     ['identity_1', 'identity_2']
     """
+    check_flag("copy", copy)
     check_adata(adata)
     check_choice("variant", variant, VARIANTS)
     top = check_number("top", top, above=0.0, maximum=1.0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from distaff._checks import check_flag
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.tl._factor_table import factor_table
 from distaff.tl._names import model_names, same_factors, stored_names
@@ -79,6 +80,7 @@ def latent(adata: AnnData, model: Any, *, key: str = DEFAULT_KEY, copy: bool = F
     >>> adata.obsm["X_distaff"].shape
     (100, 4)
     """
+    check_flag("copy", copy)
     adata = adata.copy() if copy else adata
     slots = Slots(key)
     Z = model_latent(adata, model)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from distaff._checks import check_adata, error, listing
+from distaff._checks import check_adata, check_flag, error, listing
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.tl._names import model_names, stored_names
 from distaff.tl._stale import drop_of_loadings
@@ -63,6 +63,8 @@ def loadings(
     >>> list(adata.varm["distaff_loadings"])
     ['Factor 1', 'Factor 2', 'Factor 3', 'Factor 4']
     """
+    check_flag("centered", centered)
+    check_flag("copy", copy)
     if not hasattr(model, "get_loadings") or not getattr(model, "has_loadings", True):
         raise error(
             "model must have loadings: a linear decoder and get_loadings()",

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
-from distaff._checks import check_choice, check_obs_column, error, listing
+from distaff._checks import check_choice, check_flag, check_obs_column, error, listing
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.metrics._contract import constant_columns
 from distaff.tl._group_test import Contrast, compare, probability_larger
@@ -113,6 +113,7 @@ def rank_factors(
     >>> adata.uns["distaff"]["rank_factors"]["table"][["group", "factor"]].iloc[0].tolist()
     ['treated', 'Factor 2']
     """
+    check_flag("copy", copy)
     Z, rep = representation(adata, key=key, use_rep=use_rep)
     groups = _labels(adata, groupby, "groupby")
     samples = None if sample_key is None else _labels(adata, sample_key, "sample_key")

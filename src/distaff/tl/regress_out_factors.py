@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from distaff._checks import error, factor_order, listing, name_list
+from distaff._checks import check_flag, error, factor_order, listing, name_list
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.tl._representation import factor_table, representation
 from distaff.tl._stale import BASIC, drop_of_latent
@@ -98,6 +98,7 @@ def regress_out_factors(
     >>> bool(abs(np.corrcoef(adata.layers["corrected"][:, 0], Z[:, 1])[0, 1]) < 0.15)
     True
     """
+    check_flag("copy", copy)
     Z, rep = representation(adata, key=key, use_rep=None)
     removed = _removed(Z, factors)
     kept = ~removed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from distaff._checks import check_adata, error, factor_order, listing
+from distaff._checks import check_adata, check_flag, error, factor_order, listing
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.tl._representation import factor_table
 
@@ -71,6 +71,7 @@ def rename_factors(
     >>> list(adata.uns["distaff"]["factors"].index)
     ['Factor 1', 'cell cycle', 'Factor 3']
     """
+    check_flag("copy", copy)
     check_adata(adata)
     slots = Slots(key)
     table = factor_table(adata, slots)

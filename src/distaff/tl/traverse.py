@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from distaff._checks import check_adata, check_int, check_number, check_seed, error
+from distaff._checks import check_adata, check_flag, check_int, check_number, check_seed, error
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.model._traversal import mean_effects
 from distaff.tl._names import model_names, stored_names
@@ -91,6 +91,7 @@ def traverse(
     >>> adata.varm["distaff_traversal"].shape
     (200, 4)
     """
+    check_flag("copy", copy)
     check_adata(adata)
     _check_model(model)
     low, high = _bounds(percentiles)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.manifold import TSNE
 
-from distaff._checks import check_int, check_number, check_seed, error
+from distaff._checks import check_flag, check_int, check_number, check_seed, error
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.tl._representation import representation
 
@@ -83,6 +83,7 @@ def tsne(
     >>> adata.obsm["X_distaff_tsne"].shape
     (50, 3)
     """
+    check_flag("copy", copy)
     n_components = check_int("n_components", n_components)
     if n_components not in N_COMPONENTS:
         raise error("n_components must be 2 or 3", got=n_components)

@@ -8,7 +8,7 @@ import numpy as np
 import scanpy as sc
 from anndata import AnnData
 
-from distaff._checks import check_int, check_seed, error
+from distaff._checks import check_flag, check_int, check_seed, error
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.tl._representation import representation
 
@@ -67,6 +67,7 @@ def umap(
     >>> adata.obsm["X_distaff_umap"].shape
     (50, 2)
     """
+    check_flag("copy", copy)
     check_int("n_neighbors", n_neighbors, minimum=2)
     check_seed("random_state", random_state)
     table, _ = representation(adata, key=key, use_rep=use_rep)

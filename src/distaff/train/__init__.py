@@ -3,6 +3,7 @@
 from distaff.train.arguments import check_trainer_arguments
 from distaff.train.cells import CellLoader, cell_positions, on_device
 from distaff.train.data import CellData, dense_data
+from distaff.train.devices import chosen_device
 from distaff.train.divergence import DivergenceError, Place
 from distaff.train.epochs import MOST_EPOCHS, number_of_epochs
 from distaff.train.foreign import CheckedLoader, ForeignData, number_of_cells
@@ -35,6 +36,7 @@ __all__ = [
     "cell_totals",
     "check_processes",
     "check_trainer_arguments",
+    "chosen_device",
     "curves_of",
     "data_parallel",
     "dense_data",

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from numbers import Integral
 from typing import Any
 
+import scvi
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.profilers import Profiler
 
-from distaff._checks import check_int, check_number, error
+from distaff._checks import check_flag, check_int, check_number, error
+from distaff.train.devices import REFUSALS, reason
 
-__all__ = ["check_trainer_arguments"]
+__all__ = ["callback_list", "check_trainer_arguments", "refused"]
 
 COUNTS = {"accumulate_grad_batches": 1, "check_val_every_n_epoch": 1, "early_stopping_patience": 0}
+COUNTS |= {"log_every_n_steps": 0, "min_epochs": 0, "num_nodes": 1, "num_sanity_val_steps": -1}
+NEVER_NONE = {"accumulate_grad_batches", "detect_anomaly", "num_nodes"}
 UNLIMITED = -1  # of max_steps
 
 
@@ -26,7 +33,7 @@ def check_trainer_arguments(given: Mapping[str, Any]) -> None:
     ValueError
         If no minibatch would be trained on, or a number is out of its range.
     """
-    known = {name: value for name, value in given.items() if value is not None}
+    known = {name: value for name, value in given.items() if value is not None or name in NEVER_NONE}
     for name in COUNTS.keys() & known:
         check_int(name, known[name], minimum=COUNTS[name])
     if "gradient_clip_val" in known:
@@ -35,11 +42,21 @@ def check_trainer_arguments(given: Mapping[str, Any]) -> None:
         raise error("max_steps must be >= 1, or -1 for no limit", got=0)
     if "limit_train_batches" in known:
         _check_share("limit_train_batches", known["limit_train_batches"])
-    callbacks = known.get("callbacks", [])
-    for callback in callbacks if isinstance(callbacks, list | tuple) else [callbacks]:
-        if not isinstance(callback, Callback):
-            got = type(callback).__name__
-            raise error("callbacks must be a list of Lightning's callbacks", got=got, kind=TypeError)
+    if "detect_anomaly" in known:
+        check_flag("detect_anomaly", known["detect_anomaly"])
+    if not isinstance(known.get("profiler"), str):
+        _check_kind("profiler", known.get("profiler", []), Profiler)
+    _check_kind("callbacks", known.get("callbacks", []), Callback)
+    if not isinstance(known.get("logger"), bool):
+        _check_kind("logger", known.get("logger", []), Logger)
+
+
+def _check_kind(name: str, value: Any, kind: type) -> None:
+    """Check for one object of Lightning, or a list of such."""
+    for one in value if isinstance(value, list | tuple) else [value]:
+        if not isinstance(one, kind):
+            rule = f"{name} must be a list of Lightning's {kind.__name__.lower()}s"
+            raise error(rule, got=type(one).__name__, kind=TypeError)
 
 
 def _check_share(name: str, value: Any) -> None:
@@ -48,3 +65,24 @@ def _check_share(name: str, value: Any) -> None:
         check_int(name, value, minimum=1)
     else:
         check_number(name, value, above=0, maximum=1)
+
+
+def callback_list(given: Mapping[str, Any]) -> list[Callback]:
+    """Callbacks of the user, who may give one alone, in a list of our own."""
+    callbacks = given.get("callbacks") or []
+    return list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+
+
+def refused(given: Mapping[str, Any], problem: Exception) -> Exception:
+    """Return the error for arguments that the trainer refused: the first that it refuses by itself."""
+    own = signature(scvi.train.TrainRunner).parameters
+    for name, value in given.items():
+        if name in own:
+            continue
+        try:
+            scvi.train.Trainer(**{"accelerator": "cpu", "devices": 1, "logger": False, name: value})
+        except REFUSALS as alone:
+            kind = TypeError if isinstance(alone, TypeError) else ValueError
+            rule = f"{name} must be what Lightning's trainer takes"
+            return error(rule, got=f"{value!r} ({reason(alone)})", kind=kind)
+    return error("Arguments of the trainer must go together", got=f"others ({reason(problem)})")

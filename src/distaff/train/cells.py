@@ -184,23 +184,28 @@ def _block_shuffled(indices: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([blocks.ravel(), ordered[n_full * size :]])
 
 
-def cell_positions(indices: Sequence[int] | np.ndarray | None, n_cells: int) -> np.ndarray:
+def cell_positions(
+    indices: Sequence[int] | np.ndarray | None, n_cells: int, *, name: str = "indices"
+) -> np.ndarray:
     """Positions of cells among ``n_cells``, from 0; given as such or as truth values, None is all."""
     if indices is None:
         return np.arange(n_cells)
-    array = np.asarray(indices)
+    try:
+        array = np.asarray(indices)
+    except ValueError:  # lists of different lengths
+        array = np.empty((0, 0))
     fix = "Give positions of cells, or one truth value a cell."
     if array.ndim != 1 or (len(array) and array.dtype.kind not in "biu"):
         got = f"{array.ndim} dimensions" if array.ndim != 1 else f"dtype {array.dtype}"
-        raise error("indices must be a list of whole numbers", got=got, fix=fix, kind=TypeError)
+        raise error(f"{name} must be a list of whole numbers", got=got, fix=fix, kind=TypeError)
     if array.dtype == bool:
         if len(array) != n_cells:
-            raise error(f"indices must hold {n_cells} truth values", got=len(array), fix=fix)
+            raise error(f"{name} must hold {n_cells} truth values", got=len(array), fix=fix)
         return np.flatnonzero(array)
     outside = (array < -n_cells) | (array >= n_cells)
     if outside.any():
         first = int(array[outside.argmax()])
-        raise error(f"indices must be below the {n_cells} cells", got=first, fix=fix, kind=IndexError)
+        raise error(f"{name} must be below the {n_cells} cells", got=first, fix=fix, kind=IndexError)
     return array.astype(np.int64) % max(n_cells, 1)
 
 

@@ -14,8 +14,10 @@ from scvi.train import LoudEarlyStopping, SaveCheckpoint
 from torch.nn.parallel import DistributedDataParallel
 
 from distaff._checks import error
-from distaff._compat import parse_device_args, use_distributed_sampler
+from distaff._compat import use_distributed_sampler
+from distaff.train.arguments import callback_list
 from distaff.train.checkpoint import SharedCheckpoint
+from distaff.train.devices import chosen_devices
 
 __all__ = ["check_processes", "data_parallel", "number_of_processes"]
 
@@ -30,7 +32,7 @@ SCRIPT = 'Run a script with strategy="ddp", by itself or through torchrun or sru
 
 def number_of_processes(accelerator: str, devices: int | list[int] | str, n_nodes: int) -> int:
     """Processes of a run: one for each device of each machine; "auto" is one device to scvi-tools."""
-    _, chosen, _ = parse_device_args(accelerator=accelerator, devices=devices, return_device="torch")
+    chosen = chosen_devices(accelerator, devices)
     return (len(chosen) if isinstance(chosen, list) else int(chosen)) * n_nodes
 
 
@@ -60,14 +62,14 @@ def data_parallel(options: Mapping[str, Any], *, several: bool) -> dict[str, Any
         changed["strategy"] = DDPStrategy(**KEEP_BUFFERS)
     callbacks = _callbacks(options)
     if callbacks:
-        changed["callbacks"] = [*options.get("callbacks", []), *callbacks]
+        changed["callbacks"] = [*callback_list(options), *callbacks]
         changed["check_val_every_n_epoch"] = options.get("check_val_every_n_epoch") or 1
     return changed
 
 
 def _callbacks(options: Mapping[str, Any]) -> list[Callback]:
     """Early stopping, which scvi-tools leaves out in several processes, and checkpoints of one of them."""
-    given = options.get("callbacks", [])
+    given = callback_list(options)
     if any(isinstance(one, SaveCheckpoint) and not isinstance(one, SharedCheckpoint) for one in given):
         raise error(
             "callbacks must not have a SaveCheckpoint on several devices, where each process would write it",

@@ -11,7 +11,10 @@ import pandas as pd
 import torch
 from scvi.train import TrainRunner
 
+from distaff._checks import error
+from distaff.train.arguments import callback_list, refused
 from distaff.train.curves import CurveLogger, curve_logger
+from distaff.train.devices import REFUSALS
 from distaff.train.hints import without_hints
 from distaff.train.keeper import RunKeeper
 
@@ -40,12 +43,16 @@ class FactorTrainRunner(TrainRunner):
         **kwargs: Any,
     ) -> None:
         self.keeper = keeper
+        kwargs["callbacks"] = callback_list(kwargs)  # the trainer adds to it
         if keeper is not None:
-            kwargs["callbacks"] = [*kwargs.get("callbacks", []), keeper]
+            kwargs["callbacks"].append(keeper)
             keeper.curves = lambda: (self.curves(), self.past[1])
         with warnings.catch_warnings():  # data_parallel() puts it back
             warnings.filterwarnings("ignore", message="early_stopping was automatically disabled")
-            super().__init__(*args, **{**kwargs, "logger": _logger(kwargs)})
+            try:
+                super().__init__(*args, **{**kwargs, "logger": _logger(kwargs)})
+            except REFUSALS as problem:
+                raise refused(kwargs, problem) from problem
         if curve_logger(self.trainer.loggers) is None:  # the user's own loggers do not keep the curves
             self.trainer.loggers = [*self.trainer.loggers, CurveLogger()]
         known = keeper.known if keeper else None
@@ -55,12 +62,17 @@ class FactorTrainRunner(TrainRunner):
     def _run_training_core(self) -> None:
         if self.trainer.world_size > 1:
             self.device = self.trainer.strategy.root_device  # for scvi-tools it is the first one
+        was_trained = self.model.is_trained_
         seed = os.environ.pop("PL_GLOBAL_SEED", None)  # with it the trainer would seed all generators anew
         try:
             super()._run_training_core()
         finally:
             if seed is not None:
                 os.environ["PL_GLOBAL_SEED"] = seed
+        if self.trainer.current_epoch == 0:
+            self.model.is_trained_ = was_trained
+            fix = "Something stopped it before: max_time, max_steps or a callback."
+            raise error("Training must end an epoch", got="none", fix=fix)
         self.model.history_ = self.trainer.strategy.broadcast(self.model.history_)
         if self.keeper is not None:
             self.keeper.finish(self.trainer)
