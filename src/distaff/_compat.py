@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,7 @@ __all__ = [
     "parse_device_args",
     "registered_genes",
     "use_distributed_sampler",
+    "without_remarks",
 ]
 
 # what early stopping counts and keeps beside its ``state_dict``
@@ -44,3 +48,15 @@ def categories_per_covariate(registry: dict[str, Any]) -> tuple[int, ...]:
     """Number of categories of each categorical covariate beside the batch."""
     field = registry["field_registries"].get(REGISTRY_KEYS.CAT_COVS_KEY, {})
     return tuple(int(n) for n in field.get("state_registry", {}).get("n_cats_per_key", ()))
+
+
+@contextmanager
+def without_remarks() -> Iterator[None]:
+    """Leave out what scvi-tools remarks on data that it was not given before; its warnings are heard."""
+    logger = logging.getLogger("scvi")
+    level = logger.level
+    logger.setLevel(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

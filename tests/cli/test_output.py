@@ -68,7 +68,7 @@ def test_failure_of_the_last_step_puts_the_old_results_back(tmp_path, monkeypatc
     rename = Path.rename
 
     def fail(self, target):
-        if self.name.endswith(".partial"):
+        if self.parent.name.endswith(".partial"):
             raise OSError("disk")
         return rename(self, target)
 
@@ -84,6 +84,39 @@ def test_overwrite_replaces_all(tmp_path):
     check_target(tmp_path / "out", overwrite=True)
     make(tmp_path / "out", overwrite=True)
     assert (tmp_path / "out" / "sub" / "a.txt").read_text() == "new"
+    assert left(tmp_path) == ["out"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from distaff.cli._output import output_folder, write_record
+rename, left = Path.rename, [int(sys.argv[2])]
+def counted(self, target):
+    left[0] -= 1
+    if left[0] < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rename(self, target)
+Path.rename = counted
+with output_folder(Path(sys.argv[1]), overwrite=True) as folder:
+    (folder / "sub").mkdir()
+    (folder / "sub" / "a.txt").write_text("new")
+    write_record(folder, "test", {})
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_killed_while_results_are_replaced(tmp_path, step):
+    """Between the two steps they have another name; the next command gives it back."""
+    target = tmp_path / "out"
+    make(target, text="old")
+    done = subprocess.run([sys.executable, "-c", KILLED, str(target), str(step)], check=False)
+    assert done.returncode == (0 if step == 2 else -signal.SIGKILL)
+    assert target.exists() == (step != 1)
+    check_target(target, overwrite=True)
+    assert (target / "sub" / "a.txt").read_text() == ("new" if step == 2 else "old")
+    make(target, overwrite=True) if step < 2 else None
     assert left(tmp_path) == ["out"]
 
 

@@ -1,5 +1,7 @@
 """New cells for a trained model: for its latent, for a query, and for a model that is loaded."""
 
+import logging
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -204,3 +206,21 @@ def test_load_what_is_no_anndata(saved, trained):
 def test_load_nothing(trained, tmp_path):
     with pytest.raises(FileNotFoundError, match="must hold a saved model"):
         type(trained("BetaVAE")).load(tmp_path / "nothing", adata=False, accelerator="cpu")
+
+
+def test_nothing_is_remarked_on_new_cells(build, cells, fast):
+    """What scvi-tools says of data that it was not given before, no user can act upon."""
+    heard = []
+    handler = logging.Handler()
+    handler.emit = heard.append
+    logger = logging.getLogger("scvi")
+    logger.addHandler(handler)
+    try:
+        model = build("BetaVAE", cells())
+        model.train(1, **fast)
+        model.get_latent_representation(cells(seed=1))
+        type(model).load_query_data(cells(seed=2), model, accelerator="cpu")
+        model.minify_adata()
+    finally:
+        logger.removeHandler(handler)
+    assert [record.getMessage() for record in heard] == []

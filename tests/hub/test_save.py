@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
 
 import numpy as np
@@ -193,3 +196,28 @@ def test_bad_arguments(saved, tmp_path):
 def _saved_to(model, folder):
     model.save(folder)
     return folder
+
+
+KILLED = """
+import os, signal, sys
+import distaff as ds
+from distaff.hub import _folder
+model = ds.model.LinearVAE.load(sys.argv[1])
+_folder.write_synced = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+ds.hub.save(model, sys.argv[2])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_what_a_killed_save_left_is_deleted_by_the_next(saved, tmp_path):
+    model = saved("LinearVAE")
+    model.save(tmp_path / "model", save_anndata=True)
+    shared = tmp_path / "shared"
+    command = [sys.executable, "-W", "ignore", "-c", KILLED, str(tmp_path / "model"), str(shared)]
+    for _ in range(2):
+        assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+        assert len(list(tmp_path.iterdir())) == 2  # the next killed one has deleted what the first left
+        assert not shared.exists()
+    ds.hub.save(model, shared)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "shared"]

@@ -26,7 +26,7 @@ from make_saved_models import SMALL, fitted
 sys.path.pop(0)
 N_POSITIONS = 400  # in each file
 MOST_MEMORY = 200 * 2**20  # bytes by which the process may grow
-MOST_SECONDS = 20.0
+MOST_SECONDS = 20.0  # of the processor
 RULES = ("must be as it was saved", "must be a model that distaff saved")
 REFUSED = r"model.json must (be as it was saved, got a corrupt file|describe a \w+ that this version)"
 
@@ -220,11 +220,11 @@ TENSORS = {
 
 @pytest.fixture
 def bounded():
-    """The test may take neither much memory nor long."""
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    """The test may take neither much memory nor long, on however busy a machine."""
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     yield
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < MOST_MEMORY
-    assert time.monotonic() - start < MOST_SECONDS
+    assert time.process_time() - start < MOST_SECONDS
 
 
 @pytest.mark.usefixtures("bounded")

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-from distaff._atomic import sync_folder
+from distaff._atomic import beside, left_over, locked, partial_folder, sync_folder, write_whole
 from distaff._checks import error, listing
 
 __all__ = [
@@ -44,6 +43,7 @@ def check_target(target: Path, *, overwrite: bool) -> None:
         )
     if not os.access(target.parent, os.W_OK):
         raise error("--output must lie in a folder that can be written", got=repr(str(target)))
+    _put_back(target)
     if not target.exists():
         return
     if not target.is_dir():
@@ -113,17 +113,12 @@ def output_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
 
     Yields
     ------
-    An empty folder beside ``target``.
+    An empty folder on the same disk.
     """
-    partial = _sibling(target, "partial")
-    partial.mkdir()
-    try:
-        yield partial
-        _sync(partial)
-        _put_in_place(partial, target, overwrite=overwrite)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    with partial_folder(target) as folder:
+        yield folder
+        _sync(folder)
+        _put_in_place(folder, target, overwrite=overwrite)
 
 
 def write_record(folder: Path, command: str, arguments: Mapping[str, Any]) -> None:
@@ -134,7 +129,7 @@ def write_record(folder: Path, command: str, arguments: Mapping[str, Any]) -> No
         "versions": {package: version(package) for package in PACKAGES},
         "files": sorted(_files(folder) | {RECORD}),
     }
-    _write(folder / RECORD, json.dumps(record, indent=2, default=str) + "\n")
+    write_whole(folder / RECORD, f"{json.dumps(record, indent=2, default=str)}\n".encode())
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -151,19 +146,7 @@ def add_to_record(folder: Path, name: str) -> None:
     record = read_record(folder)
     if record and name not in record["files"]:
         record["files"] = sorted([*record["files"], name])
-        _write(folder / RECORD, json.dumps(record, indent=2) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file that is whole whenever the process is killed."""
-    partial = _sibling(path, "partial")
-    partial.write_text(text)
-    partial.replace(path)
-
-
-def _sibling(target: Path, suffix: str) -> Path:
-    """Name in the same folder, hence on the same disk: renaming is then one step."""
-    return target.with_name(f".{target.name}.{uuid4().hex[:8]}.{suffix}")
+        write_whole(folder / RECORD, f"{json.dumps(record, indent=2)}\n".encode())
 
 
 def _put_in_place(partial: Path, target: Path, *, overwrite: bool) -> None:
@@ -172,15 +155,26 @@ def _put_in_place(partial: Path, target: Path, *, overwrite: bool) -> None:
         sync_folder(target.parent)
         return
     check_target(target, overwrite=True)  # again: files may have been added during the run
-    old = _sibling(target, "old")
-    target.rename(old)
-    try:
-        partial.rename(target)
-    except BaseException:
-        old.rename(target)
-        raise
-    sync_folder(target.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    old = beside(target, "old")
+    with locked(target.parent):
+        target.rename(old)
+        try:
+            partial.rename(target)
+        except BaseException:
+            old.rename(target)
+            raise
+        sync_folder(target.parent)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _put_back(target: Path) -> None:
+    """Where a process was killed in between: give results their name back, or delete those replaced."""
+    with locked(target.parent):
+        for old in left_over(target, "old"):
+            if target.exists():
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                old.rename(target)
 
 
 def _files(folder: Path) -> set[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
+from distaff._atomic import write_whole
 from distaff._checks import check_adata, check_int, check_path, check_seed, error
 from distaff._keys import DEFAULT_KEY
 from distaff.html._page import page, page_data
@@ -86,7 +85,7 @@ def report(
     check_int("n_cells", n_cells, minimum=1)
     check_seed("random_state", random_state)
     data = page_data(adata, key=key, groupby=groupby, basis=basis, n_cells=n_cells, random_state=random_state)
-    _write(target, page(data))
+    write_whole(target, page(data).encode())
 
 
 def _target(path: str | Path) -> Path:
@@ -96,17 +95,3 @@ def _target(path: str | Path) -> Path:
     if not target.parent.is_dir():
         raise error("path must lie in an existing folder", got=repr(str(target)))
     return target
-
-
-def _write(target: Path, text: str) -> None:
-    """Write the file under another name in the same folder first: what has the name is always whole."""
-    partial = target.with_name(f".{target.name}.{uuid4().hex[:8]}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(text.encode("utf-8"))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise

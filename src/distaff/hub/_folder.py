@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from distaff import model as models
-from distaff._atomic import sync_folder, write_synced
+from distaff._atomic import partial_folder, sync_folder, write_synced
 from distaff._checks import error
 from distaff._compat import ADATA_MINIFY_TYPE, forget_manager
 from distaff.hub._names import CARD, METADATA
@@ -60,17 +57,13 @@ def _cannot(model: Any, why: object) -> Exception:
 def new_folder(target: Path) -> Iterator[Path]:
     """Folder to write to; it becomes ``target`` in one step at the end, or is deleted."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{uuid4().hex[:8]}.partial")
-    try:
-        partial.mkdir()
-        yield partial
-        sync_folder(partial)
+    with partial_folder(target) as folder:
+        yield folder
+        sync_folder(folder)
         if target.is_dir():
             target.rmdir()  # it is empty
-        partial.rename(target)
+        folder.rename(target)
         sync_folder(target.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_shared(model: Any, folder: Path, *, card: str, save_anndata: Any) -> None:
@@ -98,13 +91,8 @@ def _minified(model: Any) -> Any:
     """Model of the same weights with minified data."""
     twin = copy.copy(model)
     twin.module = copy.deepcopy(model.module)
-    logger = logging.getLogger("scvi")
-    level = logger.level
-    logger.setLevel(logging.WARNING)  # it says that the copy of the data was not set up, which it then is
     try:
         twin.minify_adata()
     except (ValueError, TypeError) as exception:
         raise _cannot(model, exception) from exception
-    finally:
-        logger.setLevel(level)
     return twin

@@ -15,7 +15,7 @@ from scvi.model.base import BaseMinifiedModeModelClass, BaseModelClass
 from scvi.model.utils import get_minified_adata_scrna
 
 from distaff._checks import check_choice, error
-from distaff._compat import ADATA_MINIFY_TYPE, MINIFY_TYPE_SLOT, UUID_SLOT
+from distaff._compat import ADATA_MINIFY_TYPE, MINIFY_TYPE_SLOT, UUID_SLOT, without_remarks
 from distaff._disk import is_on_disk
 from distaff._keys import MINIFIED
 from distaff.module.minified import pack
@@ -78,9 +78,10 @@ class MinifiedMixin(BaseMinifiedModeModelClass):
         minified.obsm.update(posterior)
         counts = self.adata_manager.get_from_registry(REGISTRY_KEYS.X_KEY)
         minified.obs[MINIFIED.library] = cell_totals(counts)
-        BaseModelClass._validate_anndata(self, minified)  # transfers the setup
-        manager = self.get_anndata_manager(minified, required=True)
-        manager.register_new_fields(minified_fields(type(self), minified))
+        with without_remarks():
+            BaseModelClass._validate_anndata(self, minified)  # transfers the setup
+            manager = self.get_anndata_manager(minified, required=True)
+            manager.register_new_fields(minified_fields(type(self), minified))
         self.module.minified_data_type = minified_data_type
         self.adata = minified
 

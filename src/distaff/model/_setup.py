@@ -22,7 +22,7 @@ from scvi.data.fields import (
 )
 
 from distaff._checks import check_adata, check_obs_column, error, listing
-from distaff._compat import forget_manager, registered_genes
+from distaff._compat import forget_manager, registered_genes, without_remarks
 from distaff.model._minified import check_minified_alike, has_no_counts, minified_fields
 from distaff.model._unchanged import (
     ANEW,
@@ -164,7 +164,8 @@ class SetupMixin:
         known = None if adata.is_view else self.get_anndata_manager(adata)
         if known is not None and stale_covariate(known, setup):
             forget_manager(self, adata)
-        return super()._validate_anndata(adata, copy_if_view)  # type: ignore[misc]
+        with without_remarks():
+            return super()._validate_anndata(adata, copy_if_view)  # type: ignore[misc,no-any-return]
 
     def _check_own_data(self: Any) -> None:
         """Check that the data of the model, which anyone may change, are still those that were set up.

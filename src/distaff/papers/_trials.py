@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from distaff import __version__
-from distaff._atomic import partial_files, write_synced
+from distaff._atomic import write_whole
 from distaff._threads import one_thread
 
 __all__ = [
@@ -190,10 +190,7 @@ def plain(value: Any) -> Any:
 
 def write(path: Path, data: bytes | str) -> None:
     """Write a file that appears whole or not at all."""
-    with partial_files() as partial:
-        aside = partial(path)
-        write_synced(aside, data.encode() if isinstance(data, str) else data)
-        aside.replace(path)
+    write_whole(path, data.encode() if isinstance(data, str) else data)
 
 
 def _keep(folder: Path, trial: Trial, answer: Answer, took: Took) -> None:
