@@ -277,6 +277,24 @@ CLAIMS = {
     "path": lambda d: d["tensors"].update(sha256="../../x"),
     "size": lambda d: d["tensors"].update(bytes="many"),
     "data": lambda d: d.update(anndata=[1]),
+    "curves": lambda d: d["attributes"].update(history_={"train_loss": 1}),
+    "trained": lambda d: d["attributes"].update(is_trained_="yes"),
+    "seed": lambda d: d["attributes"].update(seed_=0.5),
+    "cells": lambda d: d["attributes"].update(train_indices_=[0.5]),
+    "names of genes": lambda d: field(d, "X", "state_registry").update(column_names=[1] * 12),
+    "names of batches": lambda d: field(d, "batch", "state_registry").update(
+        categorical_mapping=[{}, "second"]
+    ),
+    "more batches": lambda d: field(d, "batch", "state_registry").update(categorical_mapping=["a", "b", "c"]),
+    "column of batches": lambda d: field(d, "batch", "state_registry").update(original_key=None),
+    "categories of a covariate": lambda d: field(d, "extra_categorical_covs", "state_registry").update(
+        mappings={"donor": 0}
+    ),
+    "other covariates": lambda d: field(d, "extra_continuous_covs", "state_registry").update(
+        columns=["size"]
+    ),
+    "no field": lambda d: d["attributes"]["registry_"]["field_registries"]["labels"].pop("state_registry"),
+    "setup": lambda d: d["attributes"]["registry_"]["setup_args"].pop("layer"),
 }
 
 

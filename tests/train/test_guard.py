@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import warnings
-
 import anndata
 import numpy as np
 import pytest
@@ -64,7 +61,7 @@ def are_finite(module):
 
 
 @pytest.mark.parametrize("options", [{}, {"max_steps": -1}], ids=["chunks", "steps"])
-@pytest.mark.parametrize("name", [name for name in MODELS if name != "autoencoder"])
+@pytest.mark.parametrize("name", MODELS)
 def test_a_huge_learning_rate_is_found_and_the_weights_before_are_left(name, options):
     model = built(name)
     with pytest.raises(DivergenceError, match="at step .*epoch 0, minibatch .* Lower the learning") as found:
@@ -75,7 +72,7 @@ def test_a_huge_learning_rate_is_found_and_the_weights_before_are_left(name, opt
     assert are_finite(model.module)
     if name != "slalom":  # its data module does not tell which cells there are
         assert set(place.terms) <= {*model.history_, "reconstruction", "kl", *place.terms}
-        assert place.terms[0] == "reconstruction"
+        assert place.terms[:1] in ([], ["reconstruction"])  # none where the loss is finite, but absurd
         assert set(place.cells) <= set(model.adata.obs_names)
         assert model.module.objective.step == place.step - 1
 
@@ -89,12 +86,25 @@ def test_huge_counts_train_or_say_why_not(name):
     assert np.isfinite(model.history["train_loss"].to_numpy()).all()
 
 
-def test_a_loss_that_soars_is_warned_of():
-    with warnings.catch_warnings(record=True) as seen:
-        warnings.simplefilter("always")
-        built("autoencoder").train(3, lr=1e3, **FAST)
-    (message,) = [str(one.message) for one in seen if "training diverges" in str(one.message)]
-    assert re.match(r"The reconstruction loss is .* nats a cell in epoch 0, after .* at the start", message)
+@pytest.mark.parametrize("options", [{}, {"max_steps": -1}], ids=["chunks", "steps"])
+def test_a_loss_that_soars_stops_training(options):
+    model = built("autoencoder")
+    with pytest.raises(DivergenceError, match="The loss of a cell is .* nats, after .* at the start at step"):
+        model.train(3, lr=1e3, **FAST, **options)
+    assert not model.is_trained_
+    assert are_finite(model.module)
+
+
+@pytest.mark.filterwarnings("ignore:adata.X holds counts up to")
+def test_a_cell_of_huge_cost_does_not_stop_training():
+    """One in a hundred, whose Poisson loss is far more than ten thousand times that of all others together."""
+    adata = data()
+    adata.X.data[adata.X.indptr[42]] = 1e12
+    ds.model.BetaVAE.setup_anndata(adata)
+    model = ds.model.BetaVAE(adata, likelihood="poisson", **SMALL)
+    model.train(3, train_size=1.0, **{**FAST, "batch_size": 10})
+    typical = np.median(model.get_elbo(return_mean=False))
+    assert model.history["train_loss"].to_numpy().min() > 1e5 * -typical
 
 
 class Break(Callback):

@@ -14,7 +14,7 @@ from distaff._compat import registered_genes
 from distaff.model._build import COUNT_LIKELIHOODS
 from distaff.train import CheckedLoader, ForeignData
 
-__all__ = ["DataModuleMixin"]
+__all__ = ["FROM_MODULE", "DataModuleMixin"]
 
 SETUP_BY_MODULE = "setup_datamodule"  # how scvi-tools marks the registry of a data module
 FROM_MODULE = "of_datamodule"  # how we go on to tell it from others

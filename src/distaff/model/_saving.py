@@ -19,6 +19,7 @@ from distaff._disk import is_on_disk
 from distaff.model._plain import ARRAY_NAME, Packer, unpack
 from distaff.model._saved_document import corrupt
 from distaff.model._saved_folder import TRUST, SavedFiles, read_model, saved_adata, write_model
+from distaff.model._saved_forms import check_forms
 from distaff.model._saved_limits import BuildLimit, check_claims
 from distaff.train import chosen_device
 
@@ -174,10 +175,7 @@ class SavingMixin:
         if adata is None:
             adata = saved_adata(files, document["anndata"])
         if adata is not None and adata is not False:
-            registry = attributes["registry_"]
-            cls.setup_anndata(adata, source_registry=registry, **registry["setup_args"])  # type: ignore[attr-defined]
-            model = cls(adata, registry=registry, **attributes["init_params_"]["non_kwargs"])  # type: ignore[call-arg]
-            _fill(model, attributes, state)
+            model = _model_of(cls, adata, attributes, state, files)
         model.to_device(torch_device)
         model.module.eval()
         if model.adata is not None:
@@ -266,6 +264,7 @@ def _unpacked(
     try:
         arrays = {name: tensor for name, tensor in tensors.items() if name.startswith(ARRAY_NAME)}
         attributes: dict[str, Any] = unpack(document["attributes"], arrays)
+        check_forms(attributes)
         check_claims(attributes, tensors)
     except Exception as exception:  # whatever a made-up content leads to
         raise corrupt(files.document, f"{type(exception).__name__}: {exception}") from exception
@@ -293,6 +292,23 @@ def _bare_model(
             "Parts of its author's own must be registered first (distaff.extend).",
         ) from exception
     return attributes, model
+
+
+def _model_of(
+    cls: Any, adata: AnnData, attributes: Mapping[str, Any], state: Mapping[str, Tensor], files: SavedFiles
+) -> Any:
+    """Return the model with its data."""
+    registry = attributes["registry_"]
+    try:
+        cls.setup_anndata(adata, source_registry=registry, **registry["setup_args"])
+        model = cls(adata, registry=registry, **attributes["init_params_"]["non_kwargs"])
+        _fill(model, attributes, state)
+    except Exception as exception:
+        if ", got " in str(exception):  # a check of ours, of the data
+            raise
+        got = f"{type(exception).__name__}: {str(exception).rstrip('.')}"
+        raise error(f"{files.document} must describe data such as these", got=got) from exception
+    return model
 
 
 def _fill(model: Any, attributes: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:

@@ -134,7 +134,7 @@ class TrainingMixin(KeptRunMixin):
             If a number is out of its range, the data are too few, or ``checkpoint_dir`` holds another run: of
             other data, other arguments, or a model that began otherwise.
         distaff.train.DivergenceError
-            If the loss is no longer finite.
+            If the loss is no longer finite, or a cell costs 10,000 times what it did at the start.
 
         Notes
         -----

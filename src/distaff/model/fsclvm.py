@@ -182,7 +182,7 @@ class FSCLVM(TermsOfFSCLVM, KeptRunMixin, SavingMixin, SetupMixin, BaseModelClas
         ValueError
             If a number is out of its range, the data are too few, or ``checkpoint_dir`` holds another run.
         distaff.train.DivergenceError
-            If the loss is no longer finite.
+            If the loss is no longer finite, or a cell costs 10,000 times what it did at the start.
         """
         if self.adata is None:
             raise ValueError("The model has no data to train on. Load it with adata=...")

@@ -37,7 +37,7 @@ class Place:
 
 
 class DivergenceError(RuntimeError):
-    """Training left the finite numbers.
+    """Training left the finite numbers, or grew a loss of absurd size.
 
     Parameters
     ----------

@@ -27,10 +27,17 @@ from distaff.train.divergence import DivergenceError, Place
 from distaff.train.foreign import ForeignData
 from distaff.train.snapshot import Snapshot, not_finite
 
-__all__ = ["Guard"]
+__all__ = ["Guard", "log_size"]
 
 SINGULAR = "A matrix cannot be factorised"
+ABSURD = 1e4  # times the loss of the start, by the typical cell: no schedule, no outlier explains that
 SHARE_OF_TIME = 0.003  # of training, at most, that looking at weights and copying them takes
+
+
+def log_size(found: Any) -> Tensor:
+    """Logarithm of what a cell costs, in nats; what is below one nat counts as one."""
+    cost = found.reconstruction if hasattr(found, "reconstruction") else found.loss.reshape(1)
+    return cost.detach().clamp(min=1.0).log()
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,7 @@ class Guard:
         self.snapshot: Snapshot | None = None
         self.next = 0.0  # when the next copy is due
         self.starts: list[EpochStart] = []  # of the epochs since the copy
+        self.first: float | None = None  # log_size() of the first minibatch, mean over its cells
 
     # --- while all is well -----------------------------------------------------------------------
 
@@ -107,6 +115,29 @@ class Guard:
             )
         if bad:
             raise self.found(f"{bad[0]} is not finite")
+
+    def begin_with(self, found: Any) -> None:
+        """Note the size of the first loss, once."""
+        if self.first is None:
+            self.first = float(log_size(found).mean())
+
+    def check_size(self, size: float) -> None:
+        """Compare the losses of an epoch, mean :func:`log_size` over the cells, with the first.
+
+        Raises
+        ------
+        DivergenceError
+            If they are larger beyond reason, though all numbers are finite.
+        """
+        if self._is_absurd(size):
+            raise self.found(self._absurd(size))
+
+    def _is_absurd(self, size: float) -> bool:
+        return self.first is not None and size > self.first + math.log(ABSURD)
+
+    def _absurd(self, size: float) -> str:
+        now, first = (f"{math.exp(value):.3g}" for value in (size, self.first or 0.0))
+        return f"The loss of a cell is {now} nats, after {first} at the start"
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -200,6 +231,9 @@ class Guard:
         loss = found.loss.item()
         if not math.isfinite(loss):
             return Failure(f"The loss is {loss}", getattr(found, "parts", {}))
+        size = float(log_size(found).mean())
+        if self._is_absurd(size):
+            return Failure(self._absurd(size))
         return Failure(f"{bad[0]} is not finite") if bad else None
 
     def _new_snapshot(self) -> Snapshot:

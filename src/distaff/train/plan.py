@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -22,7 +21,7 @@ from distaff.ops.kernels.compile import is_compiled
 from distaff.train.cells import PartOfMinibatch, on_device
 from distaff.train.curves import publish
 from distaff.train.data import Chunk
-from distaff.train.guard import Guard
+from distaff.train.guard import Guard, log_size
 from distaff.train.phases import LearningRatePhases
 from distaff.train.proximal import apply_proximal_steps
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["FactorTrainingPlan"]
 
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016
-ABSURD = 1e4  # times the first reconstruction loss: no schedule of a penalty explains that
 MOST_PENDING = 4096  # cells whose terms are kept before they are added up
 
 
@@ -79,8 +77,6 @@ class FactorTrainingPlan(TrainingPlan):
         self.n_cells = {"train": 0, "validation": 0}
         self.dimension_curves: dict[str, list[Tensor]] = defaultdict(list)
         self.guard = Guard(self)
-        self.first: Tensor | None = None  # reconstruction loss of the first minibatch
-        self.warned = False
 
     @property
     def counter(self) -> Any:
@@ -230,8 +226,8 @@ class FactorTrainingPlan(TrainingPlan):
         pending, self.pending[mode], self.n_pending[mode] = self.pending[mode], [], 0
         if not pending:
             return
-        if mode == "train" and self.first is None:
-            self.first = pending[0].reconstruction.mean()
+        if mode == "train":
+            self.guard.begin_with(pending[0])
         dtype = torch.float32 if self.device.type == "mps" else torch.float64  # MPS has no float64
 
         def total(of: Callable[[MinibatchLoss], Tensor]) -> Tensor:
@@ -250,6 +246,7 @@ class FactorTrainingPlan(TrainingPlan):
             "reconstruction_loss": total(lambda found: found.reconstruction),
             "kl_local": kl_per_dimension.sum() + total(lambda found: found.kl_library),
             "kl_per_dimension": kl_per_dimension,
+            "log_size": total(log_size),
             "location_sum": total(lambda found: found.location),
             "location_squares": total(lambda found: found.location.square()),
         }
@@ -278,6 +275,7 @@ class FactorTrainingPlan(TrainingPlan):
         variance = means.pop("location_squares") - means.pop("location_sum").square()
         kl_per_dimension = means.pop("kl_per_dimension")
         loss = float(means.pop("loss"))
+        del means["log_size"]
         curves: dict[str, Any] = {"train_loss" if mode == "train" else "validation_loss": loss}
         curves[f"elbo_{mode}"] = means["reconstruction_loss"] + means["kl_local"]
         curves[f"active_units_{mode}"] = (variance > ACTIVE_VARIANCE).sum()
@@ -289,7 +287,7 @@ class FactorTrainingPlan(TrainingPlan):
         publish(self.trainer, {name: float(value) for name, value in curves.items()}, shown="train_loss")
 
     def _check_finite(self) -> None:
-        """Raise the guard's error if the losses of the epoch do not add up to a number; warn if they soar."""
+        """Raise the guard's error if the losses of the epoch do not add up to a number, or soar."""
         if not self.n_cells["train"]:
             return
         self._add_up("train")
@@ -299,16 +297,7 @@ class FactorTrainingPlan(TrainingPlan):
             parts = {name.removeprefix("loss_"): v for name, v in sums.items() if name.startswith("loss_")}
             terms = [name for name, value in parts.items() if not value.isfinite()]
             raise self.guard.found(f"The loss is {loss}", terms)
-        now, first = float(sums["reconstruction_loss"]) / n_cells, float(self.first or 0.0)
-        if now > ABSURD * max(1.0, abs(first)) and not self.warned:
-            self.warned = True
-            lr = self.trainer.optimizers[0].param_groups[0]["lr"]
-            warnings.warn(
-                f"The reconstruction loss is {now:.3g} nats a cell in epoch {self.current_epoch}, after "
-                f"{first:.3g} at the start: training diverges, though all numbers are finite. Lower the "
-                f"learning rate (now {lr:g}).",
-                stacklevel=2,
-            )
+        self.guard.check_size(float(sums["log_size"]) / n_cells)
 
     # --- optimiser -------------------------------------------------------------------------------
 
