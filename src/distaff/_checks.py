@@ -38,6 +38,7 @@ __all__ = [
     "modelled_genes",
     "name_list",
     "real_values",
+    "reason",
 ]
 
 MAX_SEED = 2**32 - 1  # of numpy's older generators, which scikit-learn has
@@ -47,6 +48,11 @@ MAX_LISTED = 8  # names in a message before it says "and N more"
 def error(rule: str, *, got: object, fix: str = "", kind: type[Exception] = ValueError) -> Exception:
     """Build the exception to raise: ``raise error("n_latent must be >= 1", got=0)``."""
     return kind(f"{rule}, got {got}." + (f" {fix}" if fix else ""))
+
+
+def reason(problem: BaseException) -> str:
+    """What an error says, as part of a sentence."""
+    return " ".join(str(problem).split()).rstrip(".")
 
 
 def listing(names: Collection[object]) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from distaff.model._fingerprint import content_fingerprint, storage_fingerprint
+from distaff.model._fingerprint import ContentSum, storage_fingerprint
 
 FORMS = {
     "csr": sparse.csr_matrix,
@@ -22,6 +22,13 @@ FORMS = {
 }  # fmt: skip
 
 
+def content_fingerprint(matrix, *, n_rows=100):
+    total = ContentSum(matrix.shape)
+    for first in range(0, matrix.shape[0], n_rows):
+        total.add(first, matrix[first : first + n_rows])
+    return total.value
+
+
 @pytest.fixture
 def counts():
     return np.random.default_rng(0).poisson(0.7, (13, 7))
@@ -30,7 +37,9 @@ def counts():
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint8"])
 def test_the_same_values_have_the_same_content(counts, form, dtype):
-    assert content_fingerprint(FORMS[form](counts.astype(dtype))) == content_fingerprint(counts)
+    matrix = FORMS[form](counts.astype(dtype))
+    for n_rows in (100, 5, 1):
+        assert content_fingerprint(matrix, n_rows=n_rows) == content_fingerprint(counts)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -189,6 +190,26 @@ def test_other_data_are_refused(make_adata, adata, tmp_path, change, what):
     BetaVAE.setup_anndata(other, batch_key="batch")
     with pytest.raises(ValueError, match=f"got other {what}. To go on with it, load its data"):
         go_on(small(other), tmp_path, seed=0)
+
+
+def test_any_other_count_in_a_file_is_refused(make_adata, tmp_path):
+    """Also one of a single cell among hundreds; and counts in memory, whose cells are shuffled otherwise."""
+    adata = make_adata(300, 20)
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    changed_count(adata)
+    adata.write_h5ad(tmp_path / "other.h5ad")
+
+    def model(name, backed="r"):
+        cells = anndata.read_h5ad(tmp_path / f"{name}.h5ad", backed=backed)
+        BetaVAE.setup_anndata(cells)
+        return small(cells)
+
+    interrupted(model("cells"), tmp_path / "run", seed=0)
+    with pytest.raises(ValueError, match="must have the same counts on disk"):
+        go_on(model("cells", backed=None), tmp_path / "run", seed=0)
+    with pytest.raises(ValueError, match="got other counts"):
+        go_on(model("other"), tmp_path / "run", seed=0)
+    assert len(go_on(model("cells"), tmp_path / "run", seed=0).history["train_loss"]) == 6
 
 
 def test_other_gene_sets_are_refused(adata, tmp_path):

@@ -1,4 +1,4 @@
-"""Checksums of counts in memory: whether they are still the same, far cheaper than a pass over them."""
+"""Checksums of counts: whether they are still the same, far cheaper than a pass over them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy import sparse
 
 from distaff.ops.kernels.fingerprint import dense_sum, sparse_sum, words_sum
 
-__all__ = ["content_fingerprint", "storage_fingerprint"]
+__all__ = ["ContentSum", "storage_fingerprint"]
 
 WORD = np.dtype(np.uint64)
 NUMBERS = "biuf"
@@ -32,21 +32,32 @@ def storage_fingerprint(matrix: Any) -> int | None:
     return found
 
 
-def content_fingerprint(matrix: Any) -> int:
+class ContentSum:
     """Checksum of the values at their places, whatever the format, order of entries and type of numbers.
 
     Parameters
     ----------
-    matrix
-        Matrix (cells, genes), dense, CSR or CSC, whose pointers were checked.
+    shape
+        Shape of the matrix (cells, genes), which comes block of rows by block of rows.
     """
-    weights = [_odd_numbers(n, axis) for axis, n in enumerate(matrix.shape)]
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self._rows, self._columns = (_odd_numbers(n, axis) for axis, n in enumerate(shape))
+        self.value = 0
+
+    def add(self, first: int, block: Any) -> None:
+        """Add rows, dense, CSR or CSC, with checked pointers; ``first`` is the number of the first one."""
+        rows = self._rows[first : first + block.shape[0]]
+        self.value = (self.value + _sum(block, [rows, self._columns])) % 2**64
+
+
+def _sum(matrix: Any, weights: list[np.ndarray]) -> int:
     if not sparse.issparse(matrix):
         values = np.asarray(matrix)
         turned = values.flags.f_contiguous and not values.flags.c_contiguous
         return int(dense_sum(values.T, *weights[::-1]) if turned else dense_sum(values, *weights))
     if matrix.format == "csc":
-        weights.reverse()
+        weights = weights[::-1]
     return int(sparse_sum(matrix.indptr, matrix.indices, matrix.data, *weights))
 
 

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scvi import REGISTRY_KEYS
+from scvi.data import AnnDataManager
 from torch import Tensor
 
-from distaff.model._fingerprint import content_fingerprint
+from distaff._disk import DiskRows, is_on_disk
+from distaff.model._fingerprint import ContentSum
 from distaff.model._plain import Packer
-from distaff.train import Split, curves_of, row_source
+from distaff.model._unchanged import known_content
+from distaff.train import Split, curves_of
 
 __all__ = ["run_identity"]
 
-MOST_CELLS_ON_DISK = 128  # whose counts go into the checksum; each may cost the reading of a chunk
 # arguments of the trainer that change nothing of what is computed
 SHOWN = {"progress_bar", "enable_progress_bar", "simple_progress_bar", "enable_model_summary", "logger"}
 SHOWN |= {"progress_bar_refresh_rate", "log_save_dir", "default_root_dir", "profiler", "log_every_n_steps"}
@@ -78,20 +80,23 @@ def _data(model: Any, split: Split) -> dict[str, Any]:
     for key in manager.data_registry:
         values = manager.get_from_registry(key)
         if not isinstance(values, str):
-            of = _counts if key == REGISTRY_KEYS.X_KEY else _digest
-            found["counts" if key == REGISTRY_KEYS.X_KEY else f"{key} of cells"] = of(values)
+            if key == REGISTRY_KEYS.X_KEY:
+                found["counts"] = _counts(manager, values)
+                found["counts on disk"] = is_on_disk(values)  # cells are shuffled by blocks then
+            else:
+                found[f"{key} of cells"] = _digest(values)
     return found
 
 
-def _counts(counts: Any) -> str:
-    """Checksum of all counts in memory, or of those of some cells, evenly spread over a file."""
-    source = row_source(counts)
-    if not source.on_disk:
-        return _digest(np.uint64(content_fingerprint(counts)))
-    n_cells = counts.shape[0]
-    positions = np.linspace(0, n_cells - 1, min(n_cells, MOST_CELLS_ON_DISK)).astype(np.int64)
-    block, place = source.pool(positions)
-    return _digest(np.uint64(content_fingerprint(block[place])))
+def _counts(manager: AnnDataManager, counts: Any) -> str:
+    """Checksum of all counts, as the setup found them when it looked at each."""
+    content = known_content(manager)
+    if content is None:  # set up by others
+        total = ContentSum(counts.shape)
+        for first, block in DiskRows(counts).blocks() if is_on_disk(counts) else [(0, counts)]:
+            total.add(first, block)
+        content = total.value
+    return _digest(np.uint64(content))
 
 
 def _start(model: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import anndata
 from anndata import AnnData
 from torch import Tensor
 
-from distaff._checks import check_flag, error
+from distaff._checks import check_flag, error, reason
 from distaff._compat import registered_genes
 from distaff._disk import is_on_disk
 from distaff.model._plain import ARRAY_NAME, Packer, unpack
@@ -267,7 +267,7 @@ def _unpacked(
         check_forms(attributes)
         check_claims(attributes, tensors)
     except Exception as exception:  # whatever a made-up content leads to
-        raise corrupt(files.document, f"{type(exception).__name__}: {exception}") from exception
+        raise corrupt(files.document, f"{type(exception).__name__}: {reason(exception)}") from exception
     return attributes
 
 
@@ -287,7 +287,7 @@ def _bare_model(
     except Exception as exception:  # whatever a made-up content leads to
         raise error(
             f"{files.document} must describe a {cls.__name__} that this version of distaff can build",
-            got=f"{type(exception).__name__}: {str(exception).rstrip('.')}",
+            got=f"{type(exception).__name__}: {reason(exception)}",
             fix=f"It says that distaff {document['versions'].get('distaff')} wrote it: load it with that. "
             "Parts of its author's own must be registered first (distaff.extend).",
         ) from exception
@@ -306,7 +306,7 @@ def _model_of(
     except Exception as exception:
         if ", got " in str(exception):  # a check of ours, of the data
             raise
-        got = f"{type(exception).__name__}: {str(exception).rstrip('.')}"
+        got = f"{type(exception).__name__}: {reason(exception)}"
         raise error(f"{files.document} must describe data such as these", got=got) from exception
     return model
 

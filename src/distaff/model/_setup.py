@@ -21,8 +21,9 @@ from scvi.data.fields import (
     NumericalObsField,
 )
 
-from distaff._checks import check_adata, check_obs_column, error, listing
+from distaff._checks import check_adata, check_flag, check_obs_column, error, listing
 from distaff._compat import forget_manager, registered_genes, without_remarks
+from distaff.model._fingerprint import ContentSum
 from distaff.model._minified import check_minified_alike, has_no_counts, minified_fields
 from distaff.model._unchanged import (
     ANEW,
@@ -32,8 +33,7 @@ from distaff.model._unchanged import (
     moved_genes,
     stale_covariate,
 )
-from distaff.pp import check_counts
-from distaff.pp.check_counts import check_values
+from distaff.pp.check_counts import check_values, check_whole
 
 __all__ = ["SetupMixin", "check_genes", "check_known_categories", "check_setup_columns"]
 
@@ -126,8 +126,11 @@ class SetupMixin:
         check_adata(adata)
         if "source_registry" in kwargs:
             check_genes(adata, registered_genes(kwargs["source_registry"]))
+        content = ContentSum(adata.shape)
         if not has_no_counts(adata):
-            check_counts(adata, layer=layer, allow_non_integer=allow_non_integer)
+            check_flag("allow_non_integer", allow_non_integer)
+            check_whole(adata)
+            check_values(adata, layer=layer, allow_non_integer=allow_non_integer, look=content.add)
         check_setup_columns(adata, setup_method_args["setup_args"])
         if "source_registry" in kwargs and not kwargs.get("extend_categories"):
             check_known_categories(adata, kwargs["source_registry"])
@@ -145,7 +148,7 @@ class SetupMixin:
             setup_method_args=setup_method_args,
         )
         manager.register_fields(adata, **kwargs)
-        mark_counts(manager, layer)
+        mark_counts(manager, layer, content)
         cls.register_manager(manager)  # type: ignore[attr-defined]
 
     def _validate_anndata(self: Any, adata: AnnData | None = None, copy_if_view: bool = True) -> AnnData:  # noqa: FBT001, FBT002 - scvi's signature

@@ -15,20 +15,34 @@ from scvi.data import AnnDataManager
 from distaff._checks import error, listing
 from distaff._compat import registered_genes
 from distaff._disk import is_on_disk
-from distaff.model._fingerprint import content_fingerprint, storage_fingerprint
+from distaff.model._fingerprint import ContentSum, storage_fingerprint
 from distaff.pp.check_counts import check_values
 
-__all__ = ["ANEW", "check_slots", "check_unchanged", "mark_counts", "moved_genes", "stale_covariate"]
+__all__ = [
+    "ANEW",
+    "check_slots",
+    "check_unchanged",
+    "known_content",
+    "mark_counts",
+    "moved_genes",
+    "stale_covariate",
+]
 
 Mark = tuple[Any, ...]
 
 ANEW = "Call setup_anndata and build the model anew, or change a copy (adata.copy()) in its place."
 
 
-def mark_counts(manager: AnnDataManager, layer: str | None) -> None:
-    """Remember checksums of the counts, which were checked."""
+def mark_counts(manager: AnnDataManager, layer: str | None, content: ContentSum) -> None:
+    """Remember checksums of the counts, which were checked; ``content`` was shown all of them."""
     manager.distaff_mark = _stored(manager.adata, layer)
-    manager.distaff_content = _content(manager.adata, layer)
+    manager.distaff_content = (manager.adata.shape, content.value)
+
+
+def known_content(manager: AnnDataManager) -> int | None:
+    """Checksum of the counts as they were when they were last checked; None if they never were."""
+    known: Mark | None = getattr(manager, "distaff_content", None)
+    return None if known is None else known[1]
 
 
 def check_unchanged(manager: AnnDataManager, setup: dict[str, Any]) -> None:
@@ -47,9 +61,10 @@ def check_unchanged(manager: AnnDataManager, setup: dict[str, Any]) -> None:
     adata, layer = manager.adata, setup["layer"]
     if getattr(manager, "distaff_mark", None) == _stored(adata, layer):
         return
-    check_values(adata, layer=layer, allow_non_integer=setup["allow_non_integer"])
+    content = ContentSum(adata.shape)
+    check_values(adata, layer=layer, allow_non_integer=setup["allow_non_integer"], look=content.add)
     known: Mark | None = getattr(manager, "distaff_content", None)
-    mark_counts(manager, layer)
+    mark_counts(manager, layer, content)
     if known is not None and known[0] == adata.shape and known != manager.distaff_content:
         place = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
         warnings.warn(f"{place} is not what it was when the model was set up. {ANEW}", stacklevel=2)
@@ -123,11 +138,3 @@ def _stored(adata: AnnData, layer: str | None) -> Mark:
     if matrix is None or is_on_disk(matrix):
         return (adata.shape, type(matrix).__name__)
     return (adata.shape, type(matrix).__name__, storage_fingerprint(matrix))
-
-
-def _content(adata: AnnData, layer: str | None) -> Mark:
-    """Shape of checked counts, and the checksum of their values; a file is not looked at."""
-    matrix = adata.X if layer is None else adata.layers.get(layer)
-    if matrix is None or is_on_disk(matrix):
-        return (adata.shape, type(matrix).__name__)
-    return (adata.shape, content_fingerprint(matrix))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,16 +54,30 @@ def check_counts(adata: AnnData, *, layer: str | None = None, allow_non_integer:
     >>> ds.pp.check_counts(anndata.AnnData(np.array([[1.0, 0.0], [2.0, 3.0]])))
     """
     check_flag("allow_non_integer", allow_non_integer)
+    check_whole(adata)
+    check_values(adata, layer=layer, allow_non_integer=allow_non_integer)
+
+
+def check_whole(adata: AnnData) -> None:
+    """Check that there are data of their own, of cells to learn from."""
     check_adata(adata)
     if adata.is_view:
         raise error("adata must not be a view", got="a view of another AnnData", fix="Use adata.copy().")
     if adata.n_obs < 2:
         raise error("adata must have at least 2 cells", got=adata.n_obs)
-    check_values(adata, layer=layer, allow_non_integer=allow_non_integer)
 
 
-def check_values(adata: AnnData, *, layer: str | None, allow_non_integer: bool) -> None:
-    """Do the same for cells of a known model: a single one will do, and so will a view."""
+def check_values(
+    adata: AnnData,
+    *,
+    layer: str | None,
+    allow_non_integer: bool,
+    look: Callable[[int, Any], None] | None = None,
+) -> None:
+    """Check all values, also of a single cell or a view.
+
+    ``look`` is shown each block of rows, CSR or dense, with the number of its first row.
+    """
     if adata.n_obs < 1:
         raise error("adata must have at least 1 cell", got=0)
     if adata.n_vars < 1:
@@ -75,6 +89,8 @@ def check_values(adata: AnnData, *, layer: str | None, allow_non_integer: bool) 
     scan = _Scan(adata, place, any_real=allow_non_integer)
     for start, block in _row_blocks(matrix, place):
         scan.block(start, block)
+        if look is not None:
+            look(start, block)
     scan.finish()
 
 

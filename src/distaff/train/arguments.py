@@ -12,8 +12,8 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import Profiler
 
-from distaff._checks import check_flag, check_int, check_number, error
-from distaff.train.devices import REFUSALS, reason
+from distaff._checks import check_flag, check_int, check_number, error, reason
+from distaff.train.devices import REFUSALS
 
 __all__ = ["callback_list", "check_trainer_arguments", "refused"]
 

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from distaff._checks import error
+from distaff._checks import error, reason
 from distaff._compat import parse_device_args
 
-__all__ = ["REFUSALS", "chosen_device", "chosen_devices", "reason"]
+__all__ = ["REFUSALS", "chosen_device", "chosen_devices"]
 
 # with which Lightning and scvi-tools refuse what they cannot use
 REFUSALS: tuple[type[Exception], ...] = (AttributeError, ImportError, LookupError)
@@ -64,8 +64,3 @@ def _ask(accelerator: Any, devices: Any, *, single: bool) -> tuple[Any, Any, Any
     return parse_device_args(  # type: ignore[no-any-return]
         accelerator=accelerator, devices=devices, return_device="torch", validate_single_device=single
     )
-
-
-def reason(problem: BaseException) -> str:
-    """What an error says, as part of a sentence."""
-    return " ".join(str(problem).split()).rstrip(".")
