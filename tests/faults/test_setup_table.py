@@ -175,7 +175,7 @@ COLUMNS = {  # what is put into obs["x"], the argument that names it, the error
     "beyond float32": (np.full(60, 1e39), "continuous_covariate_keys", ValueError, "must be finite, got 1e\\+39 for cell 'cell0'"),
     "zero size factor": (np.zeros(60), "size_factor_key", ValueError, r"Size factors \(adata.obs\['x'\]\) must be > 0, got 0.0 for cell 'cell0'"),
     "two kinds of values": (np.array([1, "1"] * 30, dtype=object), "batch_key", TypeError, r"one plain kind, got 'int', 'str'. Make them text"),
-    "dicts": (np.array([{}] * 60, dtype=object), "batch_key", TypeError, "one plain kind, got 'dict'"),
+    "dicts": (np.array([{}] * 60, dtype=object), "batch_key", TypeError, "must hold plain values, got a dict for 'cell0'"),
 }  # fmt: skip
 
 

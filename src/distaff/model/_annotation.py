@@ -12,7 +12,7 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from distaff._checks import error, listing
+from distaff._checks import check_name, error, listing
 
 __all__ = ["Annotation"]
 
@@ -103,7 +103,8 @@ class Annotation:
         """Sets that :meth:`plain` gave."""
         mask = np.zeros(stored["shape"], dtype=np.float32)
         mask[stored["genes"], stored["sets"]] = stored["weights"]
-        return cls(list(stored["names"]), mask, stored.get("provenance"))
+        names = [check_name("The name of a gene set", name) for name in stored["names"]]
+        return cls(names, mask, stored.get("provenance"))
 
 
 def _provenance(adata: AnnData, set_key: str) -> dict[str, str] | None:

@@ -32,6 +32,7 @@ def check_forms(attributes: Mapping[str, Any]) -> None:
     for name, check in FORMS.items():
         if name in attributes:
             _require(check(attributes[name]), f"{name} is no such thing")
+    _require("is_trained_" in attributes, "nothing says whether the model was trained")
     _check_registry(attributes["registry_"])
     arguments = attributes["init_params_"]
     _require(isinstance(arguments["non_kwargs"], dict), "init_params_ holds no arguments")

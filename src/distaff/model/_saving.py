@@ -173,7 +173,7 @@ class SavingMixin:
         state = {name: tensor for name, tensor in tensors.items() if not name.startswith(ARRAY_NAME)}
         attributes, model = _bare_model(cls, document, tensors, state, files)
         if adata is None:
-            adata = saved_adata(files, document["anndata"])
+            adata = saved_adata(files, document.get("anndata"))
         if adata is not None and adata is not False:
             model = _model_of(cls, adata, attributes, state, files)
         model.to_device(torch_device)
