@@ -99,7 +99,7 @@ def test_a_full_disk_is_no_failed_trial(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_trials, "write_synced", full)
+    monkeypatch.setattr(_trials, "write_whole", full)
     with pytest.raises(OSError, match="No space left"):
         run(tmp_path, trials(None), square)
     assert not list(tmp_path.iterdir())
