@@ -1,7 +1,5 @@
 """Gene sets of simulated programs: the rates of their errors, and the report, which is that of pp.gene_sets."""
 
-import warnings
-
 import anndata
 import numpy as np
 import pandas as pd
@@ -72,9 +70,7 @@ def test_report_is_that_of_pp_gene_sets(options):
     mask = make(truth=truth, **options)
     sets = {name: mask.index[column > 0].to_list() for name, column in mask.items()}
     adata = anndata.AnnData(np.ones((1, 2000), dtype=np.float32), var=pd.DataFrame(index=NAMES))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*hold the same genes")
-        pp.gene_sets(adata, sets, min_genes=1)
+    pp.gene_sets(adata, sets, min_genes=1)
     pd.testing.assert_frame_equal(adata.varm["gene_sets"], mask)
     theirs, ours = adata.uns["gene_sets"], coverage_report(mask, "dict")
     pd.testing.assert_frame_equal(theirs.pop("coverage"), ours.pop("coverage"), check_dtype=False)

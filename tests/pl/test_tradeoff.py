@@ -71,6 +71,16 @@ def test_long_bars_do_not_dwarf_the_runs() -> None:
     assert high - low < 0.6  # the interval of two runs is 2.5 wide
 
 
+@pytest.mark.parametrize("active", [[16, 16, 16, 16], [16, 15, 4, 5]])
+def test_counts_have_whole_ticks(active) -> None:
+    runs = pd.DataFrame({"beta": [1, 1, 4, 4], "seed": [0, 1, 0, 1], "active": active})
+    (ax,) = pl.tradeoff(runs, "active")
+    low, high = ax.get_ylim()
+    shown = [tick for tick in ax.get_yticks() if low <= tick <= high]
+    assert len(shown) >= 2
+    assert all(tick == round(tick) for tick in shown)
+
+
 def test_the_other_setting_tells_lines_apart() -> None:
     runs = sweep((0.0, 10.0))
     axes = pl.tradeoff(runs)

@@ -120,8 +120,8 @@ def test_limits_and_reasons():
         "large": "more than max_genes",
         "rare": "coverage below min_coverage",
     }
-    assert coverage(adata, "mine")["kept"].tolist() == [False, True, False, False]
-    assert coverage(adata, "mine")["column"].tolist() == ["", "fits", "", ""]
+    assert coverage(adata, "mine")["kept"].tolist() == [True, False, False, False]
+    assert coverage(adata, "mine")["column"].tolist() == ["fits", "", "", ""]
     assert adata.varm["mine"].columns.tolist() == ["fits"]
     assert adata.uns["mine"]["parameters"]["max_genes"] == 10
 
@@ -137,11 +137,23 @@ def test_identical_and_nested_sets():
         "wider": GENES[:12],
     }
     adata = make()
-    with pytest.warns(UserWarning, match=r"2 gene sets hold the same genes .*'same = half', 'also = half'"):
+    with pytest.warns(
+        UserWarning, match=r"2 of 6 gene sets hold the same genes .*'same = half', 'also = half'"
+    ):
         gene_sets(adata, sets, min_genes=2)
     assert adata.varm["gene_sets"].shape[1] == 6
-    assert coverage(adata)["same_as"].tolist() == ["", "", "", "half", "", "half", ""]
-    assert coverage(adata)["nested_in"].tolist() == ["wider", "whole", "", "whole", "", "whole", ""]
+    assert adata.uns["gene_sets"]["n_same"] == 2
+    assert coverage(adata).index.tolist() == ["whole", "half", "same", "apart", "also", "wider", "gone"]
+    assert coverage(adata)["same_as"].tolist() == ["", "", "half", "", "half", "", ""]
+    assert coverage(adata)["nested_in"].tolist() == ["wider", "whole", "whole", "", "whole", "", ""]
+
+
+def test_few_identical_sets_are_counted_without_a_warning():
+    sets = {f"s{i}": GENES[i : i + 3] for i in range(8)} | {"again": GENES[:3]}
+    adata = make()
+    gene_sets(adata, sets, min_genes=2)  # a warning is an error here
+    assert adata.uns["gene_sets"]["n_same"] == 1
+    assert coverage(adata).loc["again", "same_as"] == "s0"
 
 
 def test_overlaps_agree_with_pairs_of_sets():
@@ -388,7 +400,6 @@ def test_too_many_sets_for_an_h5ad_file():
 # --- real data --------------------------------------------------------------------------------------
 
 
-@pytest.mark.filterwarnings("ignore:.* hold the same genes:UserWarning")
 @pytest.mark.parametrize(
     ("data", "gmt", "at_least_12", "more_than_12"),
     [

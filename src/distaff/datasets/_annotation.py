@@ -80,6 +80,7 @@ def coverage_report(mask: pd.DataFrame, source: str) -> dict[str, Any]:
         "sha256": hashlib.sha256(json.dumps(sets, sort_keys=True).encode()).hexdigest(),
         "n_sets": len(sizes),
         "n_kept": len(sizes),
+        "n_same": int((same_as >= 0).sum()),
         "n_duplicated_genes": 0,
         "parameters": {"min_genes": 1, "min_coverage": 0.0, "ignore_case": False},
     }

@@ -10,7 +10,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 from textalloc import allocate
 
@@ -208,6 +208,8 @@ def _draw_lines(ax: Axes, parts: Parts, x: str, score: str) -> None:
         _draw_means(ax, moved(table.index), table["mean"], None, table["half"], style)
         tables.append(table)
     ax.set_ylim(*_limits(everything[score], pd.concat(tables)))
+    if _is_count(everything[score]):
+        ax.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
 
 
 def _draw_means(
@@ -230,10 +232,16 @@ def _draw_means(
     )
 
 
+def _is_count(values: pd.Series) -> bool:
+    """Whether they are whole numbers, and not the ends of a score from 0 to 1."""
+    numbers = values.dropna().to_numpy(dtype=float)
+    return bool((numbers == np.round(numbers)).all() and (np.abs(numbers) > 1).any())
+
+
 def _limits(runs: pd.Series, table: pd.DataFrame) -> tuple[float, float]:
     """Range of an axis: all runs, and bars unless they dwarf them, as those of two runs may do."""
     low, high = float(runs.min()), float(runs.max())
-    room = BEYOND * (high - low) or 0.05 * abs(high) or 0.05
+    room = BEYOND * (high - low) or (1.0 if _is_count(runs) else 0.05 * abs(high)) or 0.05
     bars = table.dropna()
     ends = (bars["mean"] - bars["half"]).min(), (bars["mean"] + bars["half"]).max()
     low = low if bars.empty else min(low, max(float(ends[0]), low - room))

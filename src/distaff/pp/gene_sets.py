@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["gene_sets"]
 
+MANY_SAME = 0.25  # share of the kept sets: collections of pathways reach a tenth, a list with a mistake more
+
 
 def gene_sets(
     adata: AnnData,
@@ -69,15 +71,16 @@ def gene_sets(
       A column has the name of its set, but for characters and lengths that no file can hold (``/``).
     - ``uns["{set_key}"]["coverage"]``: DataFrame, one row a set of the source: ``column``,
       ``n_genes_total``, ``n_genes_matched``, ``coverage``, ``kept``, ``reason``, ``same_as`` (the first kept
-      set with the same genes, if it is not this one), ``nested_in`` (the smallest kept set with all its
-      genes and more)
+      set with the same genes, if it is not this one: no model can tell the two apart), ``nested_in`` (the
+      smallest kept set with all its genes and more). Kept sets come first, else the order is the source's.
     - ``uns["{set_key}"]``: ``source``, ``sha256`` (of the file, or of the names and weights), ``n_sets``,
-      ``n_kept``, ``n_duplicated_genes`` (named again by their set, counted once), ``parameters``
+      ``n_kept``, ``n_same`` (kept sets with the same genes as another), ``n_duplicated_genes`` (named again
+      by their set, counted once), ``parameters``
 
     Warns
     -----
     UserWarning
-        If kept sets hold the same genes, which no model can tell apart.
+        If more than a quarter of the kept sets hold the same genes as another; of Reactome up to a tenth do.
 
     Raises
     ------
@@ -115,17 +118,18 @@ def gene_sets(
     if not kept.any():
         raise _nothing_left(sets, report, adata.var_names, limits, ignore_case=ignore_case)
     report.loc[kept, "column"] = columns = column_names(report.index[kept].tolist())
-    _report_overlaps(report, matrix[:, kept], set_key)
+    n_same = _report_overlaps(report, matrix[:, kept], set_key)
 
     adata = adata.copy() if copy else adata
     mask = matrix[:, kept].toarray(order="F")
     adata.varm[set_key] = pd.DataFrame(mask, index=adata.var_names, columns=columns, copy=False)
     adata.uns[set_key] = {
-        "coverage": report,
+        "coverage": report.sort_values("kept", ascending=False, kind="stable"),
         "source": sets.source,
         "sha256": sets.sha256,
         "n_sets": len(report),
         "n_kept": int(kept.sum()),
+        "n_same": n_same,
         "n_duplicated_genes": sets.n_duplicated,
         "parameters": {**limits, "ignore_case": ignore_case},
     }
@@ -243,16 +247,18 @@ def _coverage(sets: GeneSets, matrix: sparse.csc_matrix, limits: dict[str, Any])
     return pd.DataFrame(columns, index=pd.Index(list(sets.weights), name="gene_set"))
 
 
-def _report_overlaps(report: pd.DataFrame, matrix: sparse.csc_matrix, set_key: str) -> None:
-    """Fill in identical and nested sets; warn of identical ones."""
+def _report_overlaps(report: pd.DataFrame, matrix: sparse.csc_matrix, set_key: str) -> int:
+    """Fill in identical and nested sets; count the identical ones, and warn if there are many."""
     names = report.index[report["kept"]]
     for column, found in zip(("same_as", "nested_in"), find_overlaps(matrix), strict=True):
         report.loc[names[found >= 0], column] = names[found[found >= 0]].to_numpy()
     same = report["same_as"][report["same_as"] != ""]
-    if len(same):
+    if len(same) > MANY_SAME * len(names):
         pairs = [f"{name} = {first}" for name, first in same.items()]
         warnings.warn(
-            f"{len(same)} gene sets hold the same genes of adata as another, so that no model can tell them "
-            f"apart: {listing(pairs)}. All are kept; adata.uns[{set_key!r}]['coverage']['same_as'] has them.",
+            f"{len(same)} of {len(names)} gene sets hold the same genes of adata as another, and no model "
+            f"can tell them apart: {listing(pairs)}. All are kept; "
+            f"adata.uns[{set_key!r}]['coverage']['same_as'] has them.",
             stacklevel=3,
         )
+    return len(same)
