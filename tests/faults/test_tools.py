@@ -19,8 +19,8 @@ OF_A_LATENT = {
 OF_OTHERS = {"collect_scores": (), "enrich": (), "gep_score": ({"a": ["gene1"]},), "rename_factors": (["a"],)}
 OF_A_MODEL = ["factors", "latent", "loadings", "traverse"]
 FIGURES = [
-    "consensus", "correlation", "density", "disentanglement", "enrichment", "history", "latent", "loadings",
-    "rank_factors", "term_sizes", "terms", "top_genes", "traversal", "variance",
+    "consensus", "correlation", "density", "disentanglement", "embedding", "enrichment", "history", "latent",
+    "loadings", "rank_factors", "term_sizes", "terms", "top_genes", "traversal", "variance",
 ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from distaff.pl.consensus import consensus
 from distaff.pl.correlation import correlation
 from distaff.pl.density import density
 from distaff.pl.disentanglement import disentanglement
+from distaff.pl.embedding import embedding
 from distaff.pl.enrichment import enrichment
 from distaff.pl.history import history
 from distaff.pl.latent import latent
@@ -23,6 +24,7 @@ __all__ = [
     "correlation",
     "density",
     "disentanglement",
+    "embedding",
     "enrichment",
     "history",
     "latent",
