@@ -59,14 +59,33 @@ def test_page_on_scores(adata) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not DOCS.is_dir(), reason="the source distribution has no docs")
-def test_page_on_models(make_adata) -> None:
+def test_page_on_models(make_adata, tmp_path, monkeypatch) -> None:
     adata, query = make_adata(128, 60, covariates=True), make_adata(64, 60, covariates=True, seed=1)
     query.obs["batch"] = pd.Categorical(["new"] * query.n_obs)
-    programs, _, new_cells = python_blocks(DOCS / "models.md")  # gene sets: a path of fits, too long here
+    programs, gene_sets, new_cells = python_blocks(DOCS / "models.md")
     names = {"adata": adata, "query": query}
     assert len(run(programs, names)) == 20
     run(new_cells, names)
     assert names["mapped"].is_trained
+    monkeypatch.chdir(tmp_path)
+    lines = ["\t".join([name, "", *adata.var_names[i : i + 15]]) for i, name in enumerate(("A", "B"))]
+    Path("reactome.gmt").write_text("\n".join(lines), encoding="utf-8")
+    path_of_fits = "table = pathways.select_lambda_group(seed=0)"  # too long here
+    assert path_of_fits in gene_sets
+    assert set(run(gene_sets.replace(path_of_fits, "pathways.train(2, seed=0)"), names).index) <= {"A", "B"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DOCS.is_dir(), reason="the source distribution has no docs")
+def test_page_on_repeating_a_run(make_adata) -> None:
+    adata = make_adata(100, 30)
+    ds.model.LinearVAE.setup_anndata(adata)
+    model = ds.model.LinearVAE(adata, n_latent=2)
+    (block,) = python_blocks(DOCS / "reproducibility.md")
+    adata.obsm["X_distaff"] = np.random.default_rng(0).normal(size=(100, 2))
+    run(block.replace("train(", "train(2, accelerator='cpu', "), {"ds": ds, "adata": adata, "model": model})
+    assert model.seed_ == 0
+    assert adata.obsm["X_distaff_umap"].shape == (100, 2)
 
 
 @pytest.mark.slow
