@@ -48,6 +48,21 @@ def test_groups_and_factors_without_spread(factored) -> None:
         assert abs(x[np.argmax(line.get_ydata())]) < 0.01
 
 
+def test_a_value_that_many_share_is_a_line(factored) -> None:
+    adata = factored.copy()
+    off = adata.obs["cell_type"].isin(["T", "Mono"]).to_numpy() & (np.arange(400) % 4 > 0)
+    sign = adata.uns["distaff"]["factors"].loc["B", "direction"]
+    adata.obsm["X_distaff"].loc[off, "B"] = -30.0 * sign  # of most T cells and monocytes, of no B cell
+    (ax,) = pl.density(adata, ["B"], color="cell_type")
+    floor, *curves = ax.lines
+    assert set(floor.get_xdata()) == {-30.0}
+    for line in curves:
+        x, y = line.get_data()
+        share = 1 - off[adata.obs["cell_type"] == line.get_label()].mean()
+        assert y.sum() * (x[1] - x[0]) == pytest.approx(share, abs=0.02)
+        assert x[np.argmax(y)] > -20
+
+
 def test_bad_input(factored) -> None:
     with pytest.raises(ValueError, match=r"'age'\] must hold 1 to 40 groups, got 380. Cut numbers"):
         pl.density(factored, color="age")

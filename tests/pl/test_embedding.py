@@ -46,7 +46,8 @@ def test_the_first_ranks_after_a_column(placed) -> None:
     middles = {text.get_text(): text.get_position() for text in axes[0].texts}
     assert sorted(middles) == ["B", "Mono", "T"]
     cells = (placed.obs["cell_type"] == "Mono").to_numpy()
-    np.testing.assert_allclose(middles["Mono"], np.median(placed.obsm["X_distaff_umap"][cells], axis=0))
+    away = np.array(middles["Mono"]) - np.median(placed.obsm["X_distaff_umap"][cells], axis=0)
+    assert np.all(np.abs(away) < 0.2 * np.ptp([axes[0].get_xlim(), axes[0].get_ylim()], axis=1))
     assert not pl.embedding(placed, 1, color="age")[0].texts
 
 

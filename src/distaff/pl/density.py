@@ -28,6 +28,8 @@ MAX_COLUMNS = 4
 MAX_FILLED = 6  # groups; beyond, fillings would hide each other
 MAX_GROUPS = 40  # more curves, as of a column of numbers, tell nothing
 GRID = 512  # points of a curve
+MANY = 0.1  # share of the cells at the lowest value from which it is no value like others
+NARROW = 15.0  # points of a curve, above such a value, where a group may have a single cell
 MARGIN = 0.08  # share of the range on either side, for the tails of the kernels
 ENDS = (0.1, 99.9)  # percentiles that a panel shows
 
@@ -46,7 +48,9 @@ def density(
     """Density of the cells over each factor, a curve for each group, all of the same area.
 
     Kernels are normal with Scott's width for the group; panels show the cells between the 0.1th and the
-    99.9th percentile. Factors are turned in their ``direction``.
+    99.9th percentile. Factors are turned in their ``direction``. Where a tenth of the cells or more share the
+    lowest value, as those do in which a program of a non-negative latent is off, that value is a dotted line,
+    the curves are of the other cells, and the area of a curve is their share of the group.
 
     Parameters
     ----------
@@ -146,8 +150,13 @@ def _draw(ax: Axes, values: NDArray[np.float64], codes: NDArray[np.int64], class
         low, high = values[codes >= 0].min(), values[codes >= 0].max()
     margin = MARGIN * (high - low) or max(0.5, MARGIN * abs(high))
     edges = np.linspace(low - margin, high + margin, GRID + 1)
+    floor = _floor(values[codes >= 0])
+    if floor is not None:
+        ax.axvline(floor, color="#777777", linestyle=":", linewidth=0.9)
     for i, (label, color) in enumerate(zip(classes, category_colors(len(classes)), strict=True)):
-        curve = _curve(values[codes == i], edges)
+        group = values[codes == i]
+        above = group if floor is None else group[group > floor]
+        curve = _curve(above, edges, 1.0 if floor is None else NARROW) * len(above) / len(group)
         middles = (edges[:-1] + edges[1:]) / 2
         ax.plot(middles, curve, color=color, linewidth=1.2, label=wrap(label, 18))
         if len(classes) <= MAX_FILLED:
@@ -160,15 +169,23 @@ def _draw(ax: Axes, values: NDArray[np.float64], codes: NDArray[np.int64], class
     ax.spines[["top", "right", "left"]].set_visible(False)
 
 
-def _curve(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(grid,) kernel density at the middles of the bins.
+def _floor(values: NDArray[np.float64]) -> float | None:
+    """Lowest value, if so many cells share it that kernels would make a peak of nothing else."""
+    share = np.mean(values == values.min())
+    return float(values.min()) if MANY <= share < 1 else None
+
+
+def _curve(values: NDArray[np.float64], edges: NDArray[np.float64], narrowest: float) -> NDArray[np.float64]:
+    """(grid,) kernel density at the middles of the bins, with kernels at least so many bins wide.
 
     A histogram as fine as the grid is smoothed, which takes the same time for any number of cells.
     """
+    if not len(values):
+        return np.zeros(len(edges) - 1)
     step = edges[1] - edges[0]
     counts, _ = np.histogram(values, edges)
     width = values.std(ddof=1) * len(values) ** -0.2 if len(values) > 1 else 0.0  # Scott's rule
-    smooth = gaussian_filter1d(counts.astype(np.float64), max(width / step, 1.0), mode="constant")
+    smooth = gaussian_filter1d(counts.astype(np.float64), max(width / step, narrowest), mode="constant")
     return smooth / (len(values) * step)
 
 

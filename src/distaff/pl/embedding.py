@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
+from textalloc import allocate
 
 from distaff._checks import check_int, check_number, check_obs_column, error
 from distaff._keys import DEFAULT_KEY
@@ -26,6 +27,7 @@ __all__ = ["embedding"]
 PANEL = (2.7, 2.5)  # inches
 DEFAULT = 12  # factors
 MAX_COLUMNS = 4
+REACH = 0.15  # share of the axes that the name of a group may stand from it
 MAX_GENES = 34  # characters of a line of genes
 
 
@@ -103,15 +105,15 @@ def embedding(
     order = np.random.default_rng(0).permutation(len(points))  # no group lies on top because it comes last
     axes = _new_axes(len(names) + (column is not None), n_columns, n_dimensions=points.shape[1])
     panels = axes if column is None else axes[1:]
-    if column is not None:
-        _draw_column(axes[0], column, points, order, size)
-        axes[0].set_title(wrap(str(color)), fontsize=TEXT)
     for ax, name, values in zip(panels, names, Z.T, strict=True):
         draw_values(ax, values, points, order, size)
         ax.set_title(_title(table, name, n_genes), fontsize=TEXT)
     if points.shape[1] == 2:
         axes[0].set_xlabel(f"{basis_name} 1", fontsize=SMALL, loc="left")
         axes[0].set_ylabel(f"{basis_name} 2", fontsize=SMALL, loc="bottom")
+    if column is not None:
+        axes[0].set_title(wrap(str(color)), fontsize=TEXT)
+        _draw_column(axes[0], column, points, order, size)
     finish(axes[0].figure, show=show, save=save)
     return axes
 
@@ -149,7 +151,28 @@ def _draw_column(
         return
     draw_classes(ax, column, points, order, size, max_listed=0)
     codes, classes = pd.factorize(column, sort=True)
-    for i, label in enumerate(classes if len(classes) <= MAX_LEGEND else []):
-        middle = np.median(points[codes == i], axis=0)
-        text = ax.text(*middle, literal(str(label)), fontsize=SMALL - 1, ha="center", va="center")
-        text.set_path_effects([withStroke(linewidth=1.8, foreground="white")])
+    if len(classes) > MAX_LEGEND:
+        return
+    middles = np.array([_middle(points[codes == i]) for i in range(len(classes))])
+    height: dict[str, Any] = {"z": middles[:, 2]} if points.shape[1] == 3 else {}
+    names = [literal(str(label)) for label in classes]
+    edge = [withStroke(linewidth=1.8, foreground="white")]
+    ax.figure.canvas.figure.draw_without_rendering()  # the layout settles what fits where
+    allocate(
+        ax,
+        middles[:, 0],
+        middles[:, 1],
+        names,
+        textsize=SMALL - 1,
+        min_distance=0.0,
+        max_distance=REACH,
+        draw_lines=False,
+        path_effects=edge,
+        **height,
+    )
+
+
+def _middle(points: NDArray[Any]) -> NDArray[Any]:
+    """The cell next to the median of its group, which may itself lie among others."""
+    away = np.square(points - np.median(points, axis=0)).sum(axis=1)
+    return points[np.argmin(away)]
