@@ -29,8 +29,7 @@ def enriched_adata(n_factors=4, n_genes=400) -> anndata.AnnData:
     names = [f"Factor {i + 1}" for i in range(n_factors)]
     adata.varm["distaff_loadings"] = pd.DataFrame(loadings, index=adata.var_names, columns=names)
     sets["REACTOME_COPY"] = sets[next(iter(sets))]
-    with pytest.warns(UserWarning, match="same genes"):
-        ds.pp.gene_sets(adata, sets, min_genes=5)
+    ds.pp.gene_sets(adata, sets, min_genes=5)
     tl.enrich(adata)
     return adata
 
