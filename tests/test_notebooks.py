@@ -15,6 +15,7 @@ FOLDER = Path(__file__).parents[1] / "notebooks"
 MAX_BYTES = 600_000
 # what the cell tagged "parameters" sets, small
 SMALL: dict[str, dict[str, Any]] = {
+    "quickstart": {"n_genes": 200, "n_programs": 4, "epochs": 2},
     "beta_and_capacity": {
         "n_cells": 200,
         "n_genes": 100,
@@ -23,9 +24,10 @@ SMALL: dict[str, dict[str, Any]] = {
         "seeds": [0, 1],
         "epochs": 2,
     },
+    "gene_programs": {"n_genes": 400, "n_factors": 4, "epochs": 2, "seeds": [0, 1]},
     "pathway_activity": {"n_genes": 600, "epochs": 2, "query_epochs": 2},
 }
-NEED_DATA: set[str] = {"pathway_activity"}
+NEED_DATA: set[str] = {"gene_programs", "pathway_activity", "quickstart"}
 NAMES = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the source distribution has no notebooks")
