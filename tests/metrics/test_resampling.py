@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from distaff.metrics._information import joint_counts
 from distaff.metrics._resampling import LevelSampler, canonical_columns, canonical_rows, stratified_folds
@@ -66,3 +67,15 @@ def test_joint_counts_by_brute_force() -> None:
     counts = joint_counts(a, b)
     for d, u, v in np.ndindex(counts.shape):
         assert counts[d, u, v] == ((a[:, d] == u) & (b == v)).sum()
+
+
+def test_cells_that_lie_equally_far_out_have_an_order():
+    """One has in one dimension what the other has in another: neither order of cells nor of dimensions tells."""
+    Z = np.random.default_rng(22).normal(size=(90, 2))
+    distance = np.sort(np.abs(2 * stats.rankdata(Z, axis=0) - 91), axis=1)
+    assert len(np.unique(distance, axis=0)) < 90
+    found = Z[canonical_rows(Z)]
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(90)
+        np.testing.assert_array_equal(Z[order][canonical_rows(Z[order])], found)
+        np.testing.assert_array_equal(Z[order, ::-1][canonical_rows(Z[order, ::-1])], found[:, ::-1])

@@ -23,13 +23,32 @@ def canonical_rows(Z: NDArray[np.float64]) -> NDArray[np.int64]:
     """Order of the cells (rows) by how far out they lie, the same however cells and dimensions are permuted.
 
     Of cells that lie equally far out, such as the two ends of a single dimension, the one on the side of the
-    short tails comes first. Cells that are alike in this too keep their order.
+    short tails comes first. Where that is the same too, as where one cell has in one dimension what another
+    has in a second, dimensions count differently, in an order that the other cells give them. Cells that are
+    alike in this too keep their order.
     """
     distance = _distances(Z)
+    each = np.ones(Z.shape[1], dtype=np.int64)
+    keys = (_side(Z, distance, each), distance.sum(axis=1), np.einsum("nd,nd->n", distance, distance))
+    order = np.lexsort(keys)
+    like_next = np.all([key[order][1:] == key[order][:-1] for key in keys], axis=0)
+    if not like_next.any():
+        return order
+    place = np.arange(len(Z)) * ~(np.r_[like_next, False] | np.r_[False, like_next])
+    weights = np.empty_like(each)
+    weights[np.argsort(place[np.argsort(order)] @ distance, kind="stable")] = np.arange(1, len(each) + 1)
+    return np.lexsort((_side(Z, distance, weights), distance @ weights, *keys))
+
+
+def _side(
+    Z: NDArray[np.float64], distance: NDArray[np.int64], weights: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """(cells,) distances, each positive on the side of its dimension's long tail, times weights, summed."""
     side = np.zeros(len(Z), dtype=np.int64)
     for d, column in enumerate(Z.T):
-        side += _long_tail(column) * np.sign(column - np.median(column)).astype(np.int64) * distance[:, d]
-    return np.lexsort((side, distance.sum(axis=1), np.einsum("nd,nd->n", distance, distance)))
+        above = np.sign(column - np.median(column)).astype(np.int64)
+        side += weights[d] * _long_tail(column) * above * distance[:, d]
+    return side
 
 
 def _long_tail(column: NDArray[np.float64]) -> int:
