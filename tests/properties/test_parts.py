@@ -40,13 +40,16 @@ LINEAR = (
     "tiled_linear",
 )
 SHRINKING = ("prox_group_metric", "prox_l1_group", "prox_l1_group_metric", "proximal_step", "soft_threshold")
-TESTED = {*PENALTIES, *SCHEDULES, *LINEAR, *SHRINKING, "Constant", "adam_metric"}
+LAYERS = (
+    "fold_batch_norm",
+    "hidden_layer",
+    "linear_count_log_likelihood",
+    "total_correlation",
+)  # test_layers
+TESTED = {*PENALTIES, *SCHEDULES, *LINEAR, *SHRINKING, *LAYERS, "Constant", "adam_metric"}
 WITHOUT_TEST = {
     **dict.fromkeys(("Part", "cell_mean", "gather_cells", "held_part", "holding"), ONE_PART),
     **dict.fromkeys(("noise", "rsample"), RANDOM),
-    **dict.fromkeys(
-        ("fold_batch_norm", "hidden_layer", "linear_count_log_likelihood", "total_correlation"), MODELS
-    ),
     "Schedule": "a protocol",
 }
 ROOMS = {
@@ -58,8 +61,8 @@ ROOMS = {
     "metrics": "test_metrics",
     "model": "test_models",
     "module": MODELS,
-    "nn": MODELS,
-    "objectives": MODELS,
+    "nn": f"test_layers; {MODELS}",
+    "objectives": "test_layers",
     "ops": "here",
     "papers": "studies of published models on fixed data: tests/papers",
     "pl": "test_arguments",
