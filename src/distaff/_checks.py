@@ -42,12 +42,16 @@ __all__ = [
 ]
 
 MAX_SEED = 2**32 - 1  # of numpy's older generators, which scikit-learn has
+MOST_JOBS = 10_000
 MAX_LISTED = 8  # names in a message before it says "and N more"
 
 
 def error(rule: str, *, got: object, fix: str = "", kind: type[Exception] = ValueError) -> Exception:
     """Build the exception to raise: ``raise error("n_latent must be >= 1", got=0)``."""
-    return kind(f"{rule}, got {got}." + (f" {fix}" if fix else ""))
+    shown = str(got)
+    if "\n" in shown:  # a table or an array: messages are one line
+        shown = " ".join(shown.split())
+    return kind(f"{rule}, got {shown}." + (f" {fix}" if fix else ""))
 
 
 def reason(problem: BaseException) -> str:
@@ -132,8 +136,11 @@ def check_path(name: str, value: Any) -> Path:
 
 def check_n_jobs(value: Any) -> int:
     """Return ``n_jobs`` as an ``int`` if it is a number of threads; negative ones count from all of them."""
+    fix = "1 is one thread, -1 all of them."
     if check_int("n_jobs", value) == 0:
-        raise error("n_jobs must not be 0", got=0, fix="1 is one thread, -1 all of them.")
+        raise error("n_jobs must not be 0", got=0, fix=fix)
+    if abs(value) > MOST_JOBS:
+        raise error(f"n_jobs must be from -{MOST_JOBS} to {MOST_JOBS}", got=int(value), fix=fix)
     return int(value)
 
 

@@ -298,3 +298,46 @@ def test_what_is_no_table_of_scores(name, matrix):
         ValueError, match=r"matrix must be a dense table of real numbers \(dimensions, factors\), got"
     ):
         getattr(ds.metrics, name)(matrix)
+
+
+@pytest.mark.parametrize("name", [name for name in FIGURES if name not in ("history", "latent")])
+def test_no_axes(adata, name):
+    with pytest.raises(TypeError, match="ax must be axes of matplotlib, got str"):
+        getattr(pl, name)(adata, ax="left", show=False)
+
+
+UNHASHABLE = {"lists": ["x"], "dicts": {"x": 1}, "tuples of lists": (1, ["x"])}
+
+
+@pytest.mark.parametrize("kind", UNHASHABLE)
+def test_labels_that_are_none(adata, trained, kind):
+    column = pd.Series([None] * 60, index=adata.obs_names, dtype=object)
+    for cell in range(60):
+        column.iat[cell] = UNHASHABLE[kind]
+    adata.obs["label"] = column
+    message = r"must hold plain values, got a (list|dict|tuple) for "
+    model, Z = trained("BetaVAE"), adata.obsm["X_distaff"]
+    calls = [
+        lambda: tl.disentanglement(adata, "label", references=None),
+        lambda: tl.rank_factors(adata, "label"),
+        lambda: tl.cluster_agreement(adata, "label"),
+        lambda: model.differential_expression(adata, groupby="label"),
+        lambda: model.differential_abundance(adata, sample_key="label"),
+        lambda: ds.metrics.mig(Z, adata.obs["label"]),
+        lambda: ds.metrics.compare_runs(pd.DataFrame({"s": column, "x": 1.0}), setting="s", baseline=1),
+        lambda: type(model).setup_anndata(adata, batch_key="label"),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match=message):
+            call()
+
+
+def test_metrics_of_nothing():
+    with pytest.raises(TypeError, match=r"Y must be \(cells,\) or \(cells, factors\), got int"):
+        ds.metrics.factor_dependence(3)
+    with pytest.raises(ValueError, match="got rows of different lengths"):
+        ds.metrics.mig(np.ones((2, 2)), [["a"], ["b", "c"]])
+    with pytest.raises(TypeError, match="metric must be a function, such as distaff.metrics.mig, got 'mig'"):
+        ds.metrics.assess("mig", np.ones((9, 2)), ["a", "b", "c"] * 3)
+    with pytest.raises(ValueError, match="n_jobs must be from -10000 to 10000, got 1000000"):
+        ds.metrics.dci(np.ones((9, 2)), ["a", "b", "c"] * 3, n_jobs=10**6)

@@ -198,6 +198,17 @@ def _saved_to(model, folder):
     return folder
 
 
+def test_a_shared_model_still_reads_other_data(saved, tmp_path):
+    """Minified data are set up by other fields than full ones, and these by their own as before."""
+    model = saved("LinearVAE")
+    other = model.adata.copy()
+    latent = model.get_latent_representation(other)
+    ds.hub.save(model, tmp_path / "shared")
+    np.testing.assert_array_equal(model.get_latent_representation(model.adata.copy()), latent)
+    found = ds.tl.latent(other, model, copy=True)
+    np.testing.assert_array_equal(found.obsm["X_distaff"], latent)
+
+
 KILLED = """
 import os, signal, sys
 import distaff as ds

@@ -151,6 +151,10 @@ def assess(
     Name: max_spearman, dtype: float64
     """
     check_flag("progress", progress)
+    if not callable(metric):
+        raise error(
+            "metric must be a function, such as distaff.metrics.mig", got=repr(metric), kind=TypeError
+        )
     counts = {"n_random": n_random, "n_permutations": n_permutations, "n_bootstrap": n_bootstrap}
     for option, count in counts.items():
         check_int(option, count, minimum=0)

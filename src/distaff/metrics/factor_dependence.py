@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from distaff._checks import check_int
+from distaff._checks import check_int, error
 from distaff.metrics._factors import Factor, Kinds, parse_factors
 from distaff.metrics._information import bin_values, entropy, joint_counts, mutual_information
 
@@ -55,7 +55,12 @@ def factor_dependence(Y: Any, *, n_bins: int = 20, kinds: Kinds = None) -> pd.Da
     (1.0, 0.6)
     """
     check_int("n_bins", n_bins, minimum=2)
-    factors = parse_factors(Y, len(Y), kinds)
+    try:
+        n_cells = len(Y)
+    except TypeError:
+        got = type(Y).__name__
+        raise error("Y must be (cells,) or (cells, factors)", got=got, kind=TypeError) from None
+    factors = parse_factors(Y, n_cells, kinds)
     codes = [_codes(factor, n_bins) for factor in factors]
     names = [factor.name for factor in factors]
     table = np.full((len(codes), len(codes)), np.nan)

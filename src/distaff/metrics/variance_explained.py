@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from distaff._checks import error, listing
+from distaff._checks import error, listing, real_values
 from distaff.metrics._covariance import covariance, parse_varying
 
 __all__ = ["VarianceExplained", "variance_explained"]
@@ -105,7 +105,7 @@ def _shares(amounts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _squared_norms(loadings: Any, dimensions: pd.Index) -> NDArray[np.float64]:
     """(dimensions,) of the columns, centred over genes."""
-    L = np.asarray(loadings, dtype=np.float64)
+    L = real_values("loadings", loadings)
     if L.ndim != 2 or L.shape[1] != len(dimensions) or len(L) == 0:
         raise error(
             f"loadings must be (genes, {len(dimensions)}), a column a dimension", got=f"shape {L.shape}"

@@ -17,6 +17,7 @@ from distaff.train import cell_positions, isolated_rng
 
 __all__ = ["AbundanceMixin"]
 
+LEAST_DOF = 0.01  # float32 has no density of fewer
 MOST_NUMBERS = 2**22  # in memory at once, for some cells, all components and all dimensions
 
 
@@ -58,7 +59,7 @@ class AbundanceMixin:
             If there are no cells, or the latent is one point a cell, which has no spread.
         """
         if dof is not None:
-            check_number("dof", dof, above=0)
+            dof = check_number("dof", dof, minimum=LEAST_DOF)
         means, variances = (
             torch.as_tensor(values, device=self.device)
             for values in self.get_latent_representation(
@@ -108,7 +109,7 @@ class AbundanceMixin:
         adata = self._validate_anndata(adata)
         samples = check_obs_column(adata, sample_key, name="sample_key")
         if dof is not None:
-            check_number("dof", dof, above=0)
+            dof = check_number("dof", dof, minimum=LEAST_DOF)
         if num_cells_posterior is not None:
             check_int("num_cells_posterior", num_cells_posterior, minimum=1)
         names = samples.dropna().unique()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,18 +19,20 @@ from distaff._checks import (
     check_number,
     check_obs_column,
     error,
+    is_hashable,
     listing,
     name_list,
 )
 from distaff._compat import registered_genes
 from distaff.train import cell_positions
 
-__all__ = ["checked"]
+__all__ = ["check_loader", "checked"]
 
 # arguments that count something; scvi-tools takes 0 and less without a word
 COUNTS = {"batch_size", "n_mc_samples", "n_mc_samples_per_pass", "n_samples", "n_samples_overall"}
 FLAGS = {"all_stats", "batch_correction", "filter_outlier_cells", "give_mean"}
 FLAGS |= {"return_mean", "return_numpy", "silent"}
+MAPPINGS = {"data_loader_kwargs", "importance_weighting_kwargs"}
 CHOICES = {"correlation_type": ("spearman", "pearson"), "weights": ("uniform", "importance")}
 MODES = ("vanilla", "change")  # of differential expression
 
@@ -68,16 +71,30 @@ def _check_values(given: Mapping[str, Any]) -> None:
         check_flag(name, known[name])
     for name in known.keys() & CHOICES.keys():
         check_choice(name, known[name], CHOICES[name])
+    for name in known.keys() & MAPPINGS:
+        if not isinstance(known[name], Mapping):
+            raise error(f"{name} must be a dict", got=repr(known[name]), kind=TypeError)
+    check_loader(known.get("dataloader"))
     if "rna_size_factor" in known:
         check_number("rna_size_factor", known["rna_size_factor"], above=0)
     size = known.get("library_size", 1)
-    if not isinstance(size, np.ndarray) and size != "latent":
+    if not isinstance(size, np.ndarray) and not (isinstance(size, str) and size == "latent"):
         check_number("library_size", size, above=0)
+
+
+def check_loader(dataloader: Any) -> None:
+    """Check that something can give minibatches, as far as can be told without asking it for one."""
+    plain = isinstance(dataloader, str | bytes | bytearray | memoryview | Mapping | np.ndarray | Path | range)
+    if dataloader is not None and (plain or not hasattr(dataloader, "__iter__")):
+        got = type(dataloader).__name__
+        raise error("dataloader must give minibatches, dicts of tensors", got=got, kind=TypeError)
 
 
 def _check_genes(model: Any, genes: Any) -> None:
     if genes is None:
         return
+    if not isinstance(genes, Iterable):
+        raise error("gene_list must be a list of genes", got=repr(genes), kind=TypeError)
     if isinstance(genes, str):
         raise error("gene_list must be a list", got=repr(genes), fix=f"Write [{genes!r}].", kind=TypeError)
     known = set(registered_genes(model.registry_))
@@ -92,10 +109,15 @@ def _check_batches(model: Any, batches: Any) -> None:
         return
     known = list(model.adata_manager.get_state_registry(REGISTRY_KEYS.BATCH_KEY).categorical_mapping)
     wanted = [batches] if isinstance(batches, str) or not isinstance(batches, Iterable) else list(batches)
-    unknown = [batch for batch in wanted if batch is not None and batch not in known]
+    unknown = [batch for batch in wanted if batch is not None and not _is_among(batch, known)]
     if unknown or not wanted:
         got, fix = listing(unknown) or "none", f"There are {listing(known)}."
         raise error("transform_batch must name batches of the model", got=got, fix=fix)
+
+
+def _is_among(batch: Any, known: list[Any]) -> bool:
+    """Whether it is one of the names; an array is none, and would compare by its parts."""
+    return is_hashable(batch) and batch in known
 
 
 def _check_groups(given: Mapping[str, Any], adata: Any) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from distaff._checks import error
 from distaff._compat import registered_genes
+from distaff.model._arguments import check_loader
 from distaff.model._build import COUNT_LIKELIHOODS
 from distaff.train import CheckedLoader, ForeignData
 
@@ -55,6 +56,7 @@ class DataModuleMixin:
     ) -> Iterator[dict[str, Tensor]]:
         """Minibatches of a loader are checked and cleaned before anything is made of them."""
         if dataloader is not None:
+            check_loader(dataloader)
             counts = self._config.likelihood in COUNT_LIKELIHOODS
             genes = registered_genes(self.registry_)
             dataloader = CheckedLoader(dataloader, genes, is_count_data=counts)

@@ -81,6 +81,7 @@ class MinifiedMixin(BaseMinifiedModeModelClass):
         with without_remarks():
             BaseModelClass._validate_anndata(self, minified)  # transfers the setup
             manager = self.get_anndata_manager(minified, required=True)
+            manager.fields = list(manager.fields)  # until here it shares them with that of the full data
             manager.register_new_fields(minified_fields(type(self), minified))
         self.module.minified_data_type = minified_data_type
         self.adata = minified

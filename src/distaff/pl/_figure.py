@@ -17,7 +17,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
-from distaff._checks import check_flag, check_path
+from distaff._checks import check_flag, check_path, error
 
 __all__ = [
     "BACKGROUND",
@@ -29,6 +29,7 @@ __all__ = [
     "SMALL",
     "TEXT",
     "category_colors",
+    "check_axes",
     "finish",
     "literal",
     "new_figure",
@@ -55,6 +56,12 @@ SIZE_3D = 0.6  # of the area of a cell in the plane, since a box is drawn smalle
 ELEVATION, AZIMUTH = 22.0, -55.0  # degrees, from where a box is seen
 BOX_ZOOM = 1.15  # of a box, which leaves room for ticks that there are none of
 RESOLUTION = 200  # dots an inch, of raster files and of rasterised points
+
+
+def check_axes(ax: Any) -> None:
+    """Check that one can draw on ``ax``, or that it is None."""
+    if ax is not None and not isinstance(ax, Axes):
+        raise error("ax must be axes of matplotlib", got=type(ax).__name__, kind=TypeError)
 
 
 def new_figure(width: float, height: float) -> Figure:

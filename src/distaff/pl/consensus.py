@@ -17,6 +17,7 @@ from distaff.pl._figure import (
     OKABE_ITO,
     SEQUENTIAL,
     SMALL,
+    check_axes,
     finish,
     new_figure,
     shorten,
@@ -88,6 +89,7 @@ def consensus(
     >>> pl.consensus(adata).images[0].get_array().shape
     (9, 9)
     """
+    check_axes(ax)
     call = f"distaff.tl.consensus(adata, models, key={key!r})"
     table = read_entry(adata, key, Slots.consensus, call)
     members = read_entry(adata, key, Slots.consensus_members, call)

@@ -15,7 +15,7 @@ from scipy.spatial.distance import squareform
 from distaff._checks import check_flag
 from distaff._keys import DEFAULT_KEY
 from distaff.pl._factors import Choice, choose, factor_values, read_factors
-from distaff.pl._figure import DIVERGING, MISSING, SMALL, finish, new_figure, set_names
+from distaff.pl._figure import DIVERGING, MISSING, SMALL, check_axes, finish, new_figure, set_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -93,6 +93,7 @@ def correlation(
     >>> pl.correlation(adata, key="pca").images[0].get_array().shape
     (3, 3)
     """
+    check_axes(ax)
     check_flag("cluster", cluster)
     table = read_factors(adata, key)
     names = choose(table, factors, default=len(table))

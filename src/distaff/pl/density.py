@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 from distaff._checks import check_int, check_obs_column, error
 from distaff._keys import DEFAULT_KEY
 from distaff.pl._factors import Choice, choose, factor_values, read_factors
-from distaff.pl._figure import SMALL, TEXT, category_colors, finish, new_figure, wrap
+from distaff.pl._figure import SMALL, TEXT, category_colors, check_axes, finish, new_figure, wrap
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -97,6 +97,7 @@ def density(
     >>> pl.density(adata, color="condition").shape
     (3,)
     """
+    check_axes(ax)
     table = read_factors(adata, key)
     names = choose(table, factors, default=DEFAULT if ax is None else 1)
     if ax is not None and len(names) > 1:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from scipy.optimize import linear_sum_assignment
 
 from distaff._keys import DEFAULT_KEY
-from distaff.pl._figure import HIGHLIGHT, OKABE_ITO, SMALL, TEXT, finish, new_figure, short_names
+from distaff.pl._figure import HIGHLIGHT, OKABE_ITO, SMALL, TEXT, check_axes, finish, new_figure, short_names
 from distaff.pl._read import Scored, read_scores
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def disentanglement(
     >>> heatmap.get_xlabel()
     'latent dimension'
     """
+    check_axes(ax)
     scored = read_scores(adata, key, metric)
     table = _ordered(scored.matrix[scored.scores.index])
     n_all, table = table.shape[1], table.iloc[:, : max(MAX_DIMENSIONS, len(table))]

@@ -21,6 +21,7 @@ from distaff.pl._figure import (
     OKABE_ITO,
     SMALL,
     TEXT,
+    check_axes,
     finish,
     new_figure,
     p_text,
@@ -108,6 +109,7 @@ def enrichment(
     >>> [label.get_text() for label in ax.get_yticklabels()]
     ['A']
     """
+    check_axes(ax)
     entry = read_entry(adata, key, Slots.enrich, f"distaff.tl.enrich(adata, key={key!r})")
     table = entry["table"].astype({"factor": str, "gene_set": str, "same_as": str})
     own = entry["params"]["use_loadings"] == Slots(key).loadings

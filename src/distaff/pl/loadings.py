@@ -15,7 +15,17 @@ from textalloc import allocate
 from distaff._checks import check_int, error
 from distaff._keys import DEFAULT_KEY
 from distaff.pl._factors import centered, choose, read_factors, read_loadings
-from distaff.pl._figure import BACKGROUND, OKABE_ITO, SMALL, TEXT, finish, new_figure, point_size, wrap
+from distaff.pl._figure import (
+    BACKGROUND,
+    OKABE_ITO,
+    SMALL,
+    TEXT,
+    check_axes,
+    finish,
+    new_figure,
+    point_size,
+    wrap,
+)
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -87,6 +97,7 @@ def loadings(
     >>> len(pl.loadings(adata, key="pca", n_genes=5).texts)
     5
     """
+    check_axes(ax)
     n_genes = check_int("n_genes", n_genes, minimum=1)
     table = read_factors(adata, key)
     names = choose(table, factors, default=2)

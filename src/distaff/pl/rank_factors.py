@@ -20,6 +20,7 @@ from distaff.pl._figure import (
     OKABE_ITO,
     SMALL,
     TEXT,
+    check_axes,
     finish,
     new_figure,
     p_text,
@@ -114,6 +115,7 @@ def rank_factors(
     >>> ax.get_yticklabels()[0].get_text()
     'Factor 2'
     """
+    check_axes(ax)
     check_flag("compact", compact)
     n = (10 if compact else 20) if n_factors is None else check_int("n_factors", n_factors, minimum=1)
     call = f"distaff.tl.rank_factors(adata, groupby, key={key!r})"

@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 
 from distaff._checks import check_int, error, listing, name_list
 from distaff._keys import DEFAULT_KEY, Slots
-from distaff.pl._figure import BACKGROUND, OKABE_ITO, SMALL, TEXT, finish, new_figure, shorten, wrap
+from distaff.pl._figure import (
+    BACKGROUND,
+    OKABE_ITO,
+    SMALL,
+    TEXT,
+    check_axes,
+    finish,
+    new_figure,
+    shorten,
+    wrap,
+)
 from distaff.pl._read import Scored, read_scores
 
 if TYPE_CHECKING:
@@ -103,6 +113,7 @@ def term_accuracy(
     >>> [text.get_text() for text in pl.term_accuracy(adata, "condition", keys=["one"])[0].get_yticklabels()]
     ['Factor 3', 'Factor 2', 'Factor 1']
     """
+    check_axes(ax)
     names = _names(keys)
     scored = {key: read_scores(adata, key, METRIC) for key in names}
     rows = _rows(scored, labels)

@@ -13,7 +13,7 @@ from textalloc import allocate
 from distaff._checks import check_int, check_name, error, listing
 from distaff._keys import DEFAULT_KEY
 from distaff.pl._factors import read_factors
-from distaff.pl._figure import BACKGROUND, SEQUENTIAL, SMALL, TEXT, finish, new_figure, shorten
+from distaff.pl._figure import BACKGROUND, SEQUENTIAL, SMALL, TEXT, check_axes, finish, new_figure, shorten
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -95,6 +95,7 @@ def term_sizes(
     >>> pl.term_sizes(adata).get_xlabel()
     'genes annotated'
     """
+    check_axes(ax)
     n_terms = check_int("n_terms", n_terms, minimum=0)
     table = _sizes(adata, key, set_key)
     own = ax is None

@@ -16,7 +16,17 @@ from distaff._checks import check_int, check_number, check_obs_column, error
 from distaff._keys import DEFAULT_KEY
 from distaff.pl._cells import draw_classes, draw_values, is_numeric
 from distaff.pl._factors import choose, factor_values, read_factors
-from distaff.pl._figure import BACKGROUND, SMALL, TEXT, finish, new_figure, point_size, scatter, wrap
+from distaff.pl._figure import (
+    BACKGROUND,
+    SMALL,
+    TEXT,
+    check_axes,
+    finish,
+    new_figure,
+    point_size,
+    scatter,
+    wrap,
+)
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -97,6 +107,7 @@ def terms(
     >>> pl.terms(adata, ["Factor 1", "Factor 3"], color="condition")[0].get_xlabel()
     'Factor 1'
     """
+    check_axes(ax)
     table = read_factors(adata, key)
     names = choose(table, factors, default=2)
     if len(names) != 2:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from distaff._checks import check_int, error
 from distaff._keys import DEFAULT_KEY
 from distaff.pl._factors import Choice, centered, choose, read_factors, read_loadings
-from distaff.pl._figure import BACKGROUND, OKABE_ITO, SMALL, TEXT, finish, new_figure, wrap
+from distaff.pl._figure import BACKGROUND, OKABE_ITO, SMALL, TEXT, check_axes, finish, new_figure, wrap
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -87,6 +87,7 @@ def top_genes(
     >>> pl.top_genes(adata, 2, key="pca").shape
     (2,)
     """
+    check_axes(ax)
     n_genes = check_int("n_genes", n_genes, minimum=1)
     table = read_factors(adata, key)
     L = centered(read_loadings(adata, key, table))

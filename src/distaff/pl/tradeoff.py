@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from textalloc import allocate
 
 from distaff._checks import check_int, error
-from distaff.pl._figure import OKABE_ITO, SEQUENTIAL, SMALL, TEXT, finish, new_figure, shorten
+from distaff.pl._figure import OKABE_ITO, SEQUENTIAL, SMALL, TEXT, check_axes, finish, new_figure, shorten
 from distaff.pl._runs import SCORE_LABELS, intervals, read_runs, scores_of
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ def tradeoff(
     >>> pl.tradeoff(runs.assign(ari=[0.9, 0.8, 0.7, 0.6]), "mig", against="ari")[0].get_xlabel()
     'ARI'
     """
+    check_axes(ax)
     runs, hue = read_runs(data, keys=keys, x=x, hue=hue)
     names = scores_of(runs, scores)
     if against is not None:

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from distaff._checks import check_adata, check_int, error, listing
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.pl._factors import Choice, choose, known_factors
-from distaff.pl._figure import DIVERGING, SMALL, TEXT, finish, new_figure, set_names
+from distaff.pl._figure import DIVERGING, SMALL, TEXT, check_axes, finish, new_figure, set_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -86,6 +86,7 @@ def traversal(
     >>> pl.traversal(adata, n_genes=2).images[0].get_array().shape
     (5, 3)
     """
+    check_axes(ax)
     n_genes = check_int("n_genes", n_genes, minimum=1)
     changes = _read(adata, key)
     known = known_factors(adata, key, list(changes), own=True)

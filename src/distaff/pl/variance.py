@@ -10,7 +10,17 @@ from matplotlib.axes import Axes
 
 from distaff._keys import DEFAULT_KEY
 from distaff.pl._factors import Choice, choose, read_factors
-from distaff.pl._figure import BACKGROUND, HIGHLIGHT, OKABE_ITO, SMALL, TEXT, finish, new_figure, set_names
+from distaff.pl._figure import (
+    BACKGROUND,
+    HIGHLIGHT,
+    OKABE_ITO,
+    SMALL,
+    TEXT,
+    check_axes,
+    finish,
+    new_figure,
+    set_names,
+)
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -79,6 +89,7 @@ def variance(
     >>> pl.variance(adata, key="pca").get_ylabel()
     'variance explained (%)'
     """
+    check_axes(ax)
     table = read_factors(adata, key).sort_values("rank")
     names = list(table.index) if factors is None else choose(table, factors, default=len(table))
     shown = table.assign(total=table["variance_explained"].cumsum()).loc[names].sort_values("rank")

@@ -71,6 +71,9 @@ class CheckedLoader:
     def __iter__(self) -> Iterator[Minibatch]:
         for found in self.loader:
             minibatch = found if self.prepare is None else self.prepare(found)
+            if not isinstance(minibatch, dict) or REGISTRY_KEYS.X_KEY not in minibatch:
+                rule = f"Minibatches must be dicts with counts ({REGISTRY_KEYS.X_KEY!r})"
+                raise error(rule, got=type(minibatch).__name__, kind=TypeError)
             if len(minibatch[REGISTRY_KEYS.X_KEY]) >= self.smallest:
                 yield self._tidy(minibatch)
 
