@@ -21,7 +21,7 @@ from scvi.data.fields import (
     NumericalObsField,
 )
 
-from distaff._checks import check_adata, check_flag, check_name, check_obs_column, error, listing
+from distaff._checks import check_adata, check_flag, check_obs_column, error, listing
 from distaff._compat import forget_manager, registered_genes, without_remarks
 from distaff.model._fingerprint import ContentSum
 from distaff.model._minified import check_minified_alike, has_no_counts, minified_fields
@@ -304,8 +304,7 @@ def _check_size_factor(adata: AnnData, key: str) -> None:
 def _check_categorical(adata: AnnData, key: str | None, name: str) -> None:
     if key is None:
         return
-    check_name(name, key)
-    if key == "":  # to scvi-tools the same as none
+    if isinstance(key, str) and not key:  # to scvi-tools the same as none
         raise error(f"{name} must name a column", got="an empty name", fix="Rename the column.")
     column = check_obs_column(adata, key, name=name)
     if key.startswith(SCVI_SLOTS):
