@@ -148,6 +148,16 @@ def test_identical_and_nested_sets():
     assert coverage(adata)["nested_in"].tolist() == ["wider", "whole", "whole", "", "whole", "", ""]
 
 
+def test_a_column_that_has_the_names_is_pointed_at():
+    adata = make([f"ENSG{i:011d}" for i in range(40)])
+    adata.var["biotype"] = "protein_coding"
+    adata.var["symbol"] = pd.Categorical([*GENES, *"abcdefghij"])
+    adata.var["length"] = 1000
+    message = r"adata.var\['symbol'\] has 10 of them: before setup_anndata, set adata.var_names = "
+    with pytest.raises(ValueError, match=message):
+        gene_sets(adata, {"A": GENES[:10]}, min_genes=5)
+
+
 def test_few_identical_sets_are_counted_without_a_warning():
     sets = {f"s{i}": GENES[i : i + 3] for i in range(8)} | {"again": GENES[:3]}
     adata = make()

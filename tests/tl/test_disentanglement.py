@@ -346,6 +346,15 @@ def test_latent_that_is_not_finite(adata) -> None:
         run(adata)
 
 
+def test_a_warning_of_several_metrics_is_given_once(adata) -> None:
+    few = adata[:40].copy()
+    few.obs["rare"] = pd.Categorical(["a", "b", "c", *["d"] * 37])
+    with pytest.warns(UserWarning, match="Too few cells for so many bins") as caught:
+        tl.disentanglement(few, "rare", metrics=["smi", "lms", "msas"], references=None)
+    assert len(caught) == len({str(one.message) for one in caught})
+    assert {one.filename for one in caught} == {__file__}
+
+
 def test_seed(adata) -> None:
     adata.obs["random"] = np.random.default_rng(1).choice(["u", "v"], adata.n_obs, p=[0.2, 0.8])
     options = {"factors": "random", "metrics": "single_dimension_accuracy"}

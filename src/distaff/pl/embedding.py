@@ -28,7 +28,7 @@ PANEL = (2.7, 2.5)  # inches
 DEFAULT = 12  # factors
 MAX_COLUMNS = 4
 REACH = 0.15  # share of the axes that the name of a group may stand from it
-MAX_GENES = 34  # characters of a line of genes
+MAX_GENES = 30  # characters of a line of genes
 
 
 def embedding(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from distaff._checks import error, listing
 
-__all__ = ["check_unique", "naming_hint"]
+__all__ = ["check_unique", "column_hint", "naming_hint"]
 
 ENSEMBL = re.compile(r"ENS[A-Z]*G\d{6,}(\.\d+)?$", re.IGNORECASE)
 
@@ -41,6 +41,23 @@ def naming_hint(genes: Collection[str], var_names: Collection[str], *, of: str, 
     if folded > 2 * matched:
         return f"{folded} names differ in upper and lower case only: {if_case}"
     return ""
+
+
+def column_hint(genes: Collection[str], var: pd.DataFrame) -> str:
+    """Which column of ``var`` has these names of genes, where its index has hardly any; empty if none has."""
+    wanted = set(genes)
+    found = {
+        column: len(wanted.intersection(var[column].dropna().astype(str)))
+        for column in var.columns[~var.columns.duplicated(keep=False)]
+        if not pd.api.types.is_numeric_dtype(var[column].dtype)
+    }
+    best = max(found, key=lambda column: found[column], default=None)
+    if best is None or found[best] <= 2 * len(wanted.intersection(var.index)):
+        return ""
+    return (
+        f"adata.var[{best!r}] has {found[best]} of them: before setup_anndata, set adata.var_names = "
+        f"adata.var[{best!r}].astype(str) and run adata.var_names_make_unique()."
+    )
 
 
 def _n_common(a: Collection[str], b: Collection[str], change: Callable[[str], str]) -> int:

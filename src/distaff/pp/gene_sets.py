@@ -15,7 +15,7 @@ from distaff._checks import check_adata, check_flag, check_int, check_number, er
 from distaff.pp._gene_set_columns import column_names
 from distaff.pp._gene_set_overlap import find_overlaps
 from distaff.pp._gene_set_sources import GeneSets, read_gene_sets
-from distaff.pp._names import check_unique, naming_hint
+from distaff.pp._names import check_unique, column_hint, naming_hint
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -116,7 +116,7 @@ def gene_sets(
     report = _coverage(sets, matrix, limits)
     kept = report["kept"].to_numpy()
     if not kept.any():
-        raise _nothing_left(sets, report, adata.var_names, limits, ignore_case=ignore_case)
+        raise _nothing_left(sets, report, adata.var, limits, ignore_case=ignore_case)
     report.loc[kept, "column"] = columns = column_names(report.index[kept].tolist())
     n_same = _report_overlaps(report, matrix[:, kept], set_key)
 
@@ -161,20 +161,20 @@ def _check_limits(min_genes: int, max_genes: int | None, min_coverage: float) ->
 
 
 def _nothing_left(
-    sets: GeneSets, report: pd.DataFrame, var_names: pd.Index, limits: dict[str, Any], *, ignore_case: bool
+    sets: GeneSets, report: pd.DataFrame, var: pd.DataFrame, limits: dict[str, Any], *, ignore_case: bool
 ) -> Exception:
     genes = {gene for weights in sets.weights.values() for gene in weights}
     best = report["n_genes_matched"].idxmax()
     counts = ", ".join(f"{n} with {reason}" for reason, n in report["reason"].value_counts().items())
-    of, folded = "the gene sets", {name.casefold() for name in var_names} if ignore_case else var_names
+    of, folded = "the gene sets", {name.casefold() for name in var.index} if ignore_case else var.index
     if_case = "use gene sets of the species of adata, or pass ignore_case=True."
-    hint = naming_hint(genes, folded, of=of, if_case=if_case)
+    hints = [naming_hint(genes, folded, of=of, if_case=if_case), column_hint(genes, var)]
     return error(
         "source must have a gene set that meets "
         + ", ".join(f"{name}={limit}" for name, limit in limits.items()),
         got=f"{len(report)} gene sets: {counts}; {best!r} matches most, "
         f"{report.at[best, 'n_genes_matched']} of {report.at[best, 'n_genes_total']} genes",
-        fix=hint or "Change the limits if these are the right gene sets.",
+        fix=" ".join(filter(None, hints)) or "Change the limits if these are the right gene sets.",
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +17,7 @@ from distaff._checks import error, name_list
 from distaff.metrics import Assessment, Score
 from distaff.metrics._contract import warn
 
-__all__ = ["METRICS", "Metric", "Plan", "choose", "run_metrics"]
+__all__ = ["METRICS", "Metric", "Plan", "choose", "run_metrics", "said_once"]
 
 Run = Callable[..., Score]
 
@@ -123,6 +125,16 @@ def choose(option: str, wanted: str | Sequence[str], groups: Mapping[str, list[s
             known = ", ".join(map(repr, [*METRICS, *groups]))  # all of them: there is no other list at hand
             raise error(f"{option} must be one of {known}, or a list of metrics", got=repr(name))
     return names
+
+
+@contextmanager
+def said_once() -> Iterator[None]:
+    """Give each warning once, at the end: several metrics say the same of the same factor."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", category=UserWarning)
+        yield
+    for one in {str(warning.message): warning for warning in caught}.values():
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 def run_metrics(

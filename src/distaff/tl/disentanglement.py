@@ -15,7 +15,7 @@ from distaff.metrics._factors import parse_factors
 from distaff.tl._factors import gather, source_table
 from distaff.tl._representation import factor_table, representation, store
 from distaff.tl._score_tables import dependence_tables, latent_tables, reference_tables, score_tables
-from distaff.tl._scoring import METRICS, Plan, choose, run_metrics
+from distaff.tl._scoring import METRICS, Plan, choose, run_metrics, said_once
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -171,7 +171,8 @@ def disentanglement(
     Y, sources = gather(adata, factors)
     parsed = parse_factors(Y, len(Z), kinds)
     declared = {factor.name: factor.kind for factor in parsed}
-    results, assessed = run_metrics(Z, Y, declared, plan)
+    with said_once():
+        results, assessed = run_metrics(Z, Y, declared, plan)
 
     tables = score_tables(results, source_table(parsed, sources))
     tables |= reference_tables(results, assessed, source_table(parsed, sources))
