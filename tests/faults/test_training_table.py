@@ -142,6 +142,16 @@ def test_arguments_of_train(untrained, build, cells, fast, name, fault):
     assert not model.is_trained_
 
 
+@pytest.mark.parametrize("name", ["BetaVAE", "FSCLVM"])
+def test_a_seed_of_numpy_is_one_of_python(build, cells, fast, name):
+    models = [build(name, cells()) for _ in range(2)]
+    for model, seed in zip(models, (np.int64(3), 3), strict=True):
+        model.train(1, **{**fast, "seed": seed})
+    latents = [model.get_latent_representation() for model in models]
+    np.testing.assert_array_equal(*latents)
+    assert type(models[0].seed_) is int
+
+
 def test_the_callbacks_of_the_user_stay_as_they_are(build, cells, fast):
     own = [Callback()]
     for given in (own, own[0], None):

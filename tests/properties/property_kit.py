@@ -153,6 +153,10 @@ def digest(value: Any) -> str:
         return (
             f"{value.dtype} {value.shape} {hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}"
         )
+    if isinstance(value, pd.api.extensions.ExtensionArray):  # whose pickle has what pandas has looked up
+        return f"{value.dtype} {digest(value.to_numpy(dtype=object))}"
+    if isinstance(value, np.ndarray):  # objects: which of them are one in memory makes no difference
+        return f"{value.shape} {[(type(item).__name__, item) for item in value.ravel()]}"
     return hashlib.sha256(pickle.dumps(value)).hexdigest()
 
 

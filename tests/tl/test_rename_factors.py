@@ -168,3 +168,11 @@ def test_a_model_keeps_the_names_that_were_given(make_adata, prior):
     assert list(after) == (names if prior == "normal" else list(kl))
     assert pl.history(adata).shape
     assert len(pl.top_genes(adata, ["stress"])) == 1
+
+
+@pytest.mark.parametrize("name", [".", "..", "_index"])
+def test_names_that_no_file_can_hold(name):
+    adata = anndata.AnnData(obsm={"X_distaff": np.random.default_rng(0).normal(size=(9, 3))})
+    tl.factors(adata)
+    with pytest.raises(ValueError, match="A name must be one that files can hold, got"):
+        tl.rename_factors(adata, {"Factor 1": name})

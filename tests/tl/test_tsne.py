@@ -82,3 +82,12 @@ def _with(Z: np.ndarray) -> anndata.AnnData:
     adata = anndata.AnnData(np.zeros((len(Z), 1), dtype=np.float32))
     adata.obsm["X_distaff"] = Z
     return adata
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_latents_of_any_scale(scale):
+    Z = np.random.default_rng(0).normal(size=(30, 3))
+    adata = anndata.AnnData(obsm={"X_distaff": Z * scale})
+    tl.tsne(adata)
+    assert np.isfinite(adata.obsm["X_distaff_tsne"]).all()
+    assert adata.obsm["X_distaff_tsne"].std() > 0

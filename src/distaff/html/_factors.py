@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 
-from distaff._checks import error, listing
+from distaff._checks import error, listing, real_values
 from distaff._keys import Slots
 from distaff.html._encode import numbers
 
@@ -72,8 +71,9 @@ def read_factors(adata: AnnData, key: str) -> Factors:
         If it is empty or not finite, or two factors have one name.
     """
     stored = _latent(adata, key)
-    values = np.asarray(stored.toarray() if issparse(stored) else stored, dtype=np.float32)
     slot = f"adata.obsm[{Slots(key).latent!r}]"
+    with np.errstate(over="ignore"):  # what is no float32 is infinite, and refused
+        values = real_values(slot, stored).astype(np.float32)
     if values.ndim != 2 or 0 in values.shape:
         raise error(f"{slot} must hold cells and factors", got=f"shape {values.shape}")
     if not np.isfinite(values).all():

@@ -171,7 +171,7 @@ def _partitions(
 
 def _leiden(graph: igraph.Graph, resolution: float, seed: int) -> NDArray[np.int64]:
     # igraph draws from Python's global generator unless told otherwise
-    igraph.set_random_number_generator(random.Random(seed))
+    igraph.set_random_number_generator(random.Random(int(seed)))
     try:
         found = graph.community_leiden(
             objective_function="modularity",

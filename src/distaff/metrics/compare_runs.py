@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control, ttest_ind_from_stats
 
-from distaff._checks import check_flag, check_hashable, error, is_hashable, listing
+from distaff._checks import check_flag, check_hashable, error, is_hashable, listing, name_list
 from distaff.metrics._contract import warn
 
 __all__ = ["compare_runs"]
@@ -118,7 +118,7 @@ def _check(runs: Any, setting: Hashable, scores: Sequence[Hashable] | None) -> l
     """Return the columns to compare."""
     if not isinstance(runs, pd.DataFrame):
         raise error("runs must be a DataFrame, a row a run", got=type(runs).__name__, kind=TypeError)
-    columns = [name for name in runs if name != setting] if scores is None else list(scores)
+    columns = [name for name in runs if name != setting] if scores is None else name_list("scores", scores)
     missing = [name for name in [setting, *columns] if not is_hashable(name) or name not in runs]
     if missing:
         raise error(

@@ -96,7 +96,7 @@ class KeptRunMixin:
     def _take_seed(self: Any, seed: int | None, kept: KeptRun | None) -> None:
         """Settle the seed of the run, and draw the weights of a model that has none of value by it."""
         if seed is not None:
-            check_int("seed", seed, minimum=0)
+            seed = check_int("seed", seed, minimum=0)
         known = None if kept is None else kept.seed
         if seed is None and known is None:
             self.seed_ = draw_seed()

@@ -98,6 +98,7 @@ def term_sizes(
     check_axes(ax)
     n_terms = check_int("n_terms", n_terms, minimum=0)
     table = _sizes(adata, key, set_key)
+    n_terms = min(n_terms, len(table))
     own = ax is None
     ax = new_figure(SIZE[0], SIZE[1] + LINE * (n_terms + 1)).subplots() if ax is None else ax
     _draw(ax, table)

@@ -18,6 +18,8 @@ __all__ = ["rename_factors"]
 
 BY_DIMENSION = ("matrices", "dimensions")  # tables of tl.disentanglement with a row a dimension
 
+RESERVED = {".", "..", "_index"}  # of columns in files
+
 
 def rename_factors(
     adata: AnnData, names: Mapping[str, str] | Sequence[str], *, key: str = DEFAULT_KEY, copy: bool = False
@@ -130,6 +132,8 @@ def _new_names(old: list[str], names: Mapping[str, str] | Sequence[str]) -> list
             raise error("A name must be a string", got=repr(name), kind=TypeError)
         if not name.strip() or "/" in name:
             raise error('A name must hold a letter and no "/", which opens a folder in files', got=repr(name))
+        if name in RESERVED:
+            raise error("A name must be one that files can hold", got=repr(name), fix="Choose another.")
     twice = [name for name in dict.fromkeys(new) if new.count(name) > 1]
     if twice:
         raise error("Names of factors must differ", got=f"{listing(twice)} more than once")

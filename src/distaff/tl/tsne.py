@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["tsne"]
 
 N_COMPONENTS = (2, 3)
+SMALLEST, LARGEST = 1e-12, 1e12
 MIN_CELLS = 5
 LEARNING_RATE = 1 / 48  # a cell: scikit-learn counts rates in quarters of those of the literature
 MIN_LEARNING_RATE = 10.0  # scikit-learn's own floor of 50 lets small data fly apart in 3-D
@@ -92,6 +93,9 @@ def tsne(
     table, rep = representation(adata, key=key, use_rep=use_rep)
     Z = table.to_numpy()
     _check(Z, rep, n_components)
+    spread = np.ptp(Z, axis=0).max()
+    if not SMALLEST < spread < LARGEST:  # of the scale nothing depends, but squares of floats end somewhere
+        Z = Z / spread
     adata = adata.copy() if copy else adata
     adata.obsm[Slots(key).tsne] = TSNE(
         n_components,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 import scanpy as sc
 from anndata import AnnData
+from scipy.sparse import SparseEfficiencyWarning
 
 from distaff._checks import check_flag, check_int, check_seed, error
 from distaff._keys import DEFAULT_KEY, Slots
@@ -82,6 +84,8 @@ def umap(
 def _embed(Z: NDArray[np.float32], n_neighbors: int, random_state: int) -> NDArray[np.float32]:
     """Embed in an AnnData of its own: the user's graphs and embeddings stay as they are."""
     scratch = AnnData(obsm={"Z": Z})
-    sc.pp.neighbors(scratch, use_rep="Z", n_neighbors=n_neighbors, random_state=random_state)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=SparseEfficiencyWarning)  # scanpy's own graph
+        sc.pp.neighbors(scratch, use_rep="Z", n_neighbors=n_neighbors, random_state=random_state)
     sc.tl.umap(scratch, random_state=random_state)
     return scratch.obsm["X_umap"]

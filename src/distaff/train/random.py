@@ -37,7 +37,7 @@ def isolated_rng(seed: int) -> Iterator[None]:
 
     Inside another such context nothing is seeded anew: the outer one rules.
     """
-    check_seed("seed", seed)
+    seed = check_seed("seed", seed)  # one of numpy is none to Python
     if _isolated.get():
         yield
         return
