@@ -27,10 +27,18 @@ SMALL: dict[str, dict[str, Any]] = {
     "gene_programs": {"n_genes": 400, "n_factors": 4, "epochs": 2, "seeds": [0, 1]},
     "pathway_activity": {"n_genes": 600, "epochs": 2, "query_epochs": 2},
     "sparse_programs": {"n_cells": 200, "n_genes": 100, "n_blood_genes": 100, "n_latent": 4, "epochs": 20},
+    "scores_for_any_embedding": {"n_cells": 500, "n_genes": 100, "n_dims": 3, "epochs": 2},
     "sharing": {"n_genes": 200, "n_programs": 3, "epochs": 2, "query_epochs": 2},
     "atlas_from_disk": {"n_cells": 600, "n_genes": 100, "epochs": 2, "n_programs": 3},
 }
-NEED_DATA: set[str] = {"gene_programs", "pathway_activity", "quickstart", "sharing", "sparse_programs"}
+NEED_DATA: set[str] = {
+    "gene_programs",
+    "pathway_activity",
+    "quickstart",
+    "scores_for_any_embedding",
+    "sharing",
+    "sparse_programs",
+}
 NAMES = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the source distribution has no notebooks")

@@ -27,7 +27,7 @@ def done(run):
 
 def test_files(done):
     files = {path.relative_to(done).as_posix() for path in done.rglob("*") if path.is_file()}
-    names = ("history", "disentanglement", "latent")
+    names = ("history", "embedding", "disentanglement", "latent")
     assert files == {
         "adata.h5ad",
         "report.html",

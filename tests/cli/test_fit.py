@@ -32,7 +32,7 @@ def result(done):
 
 def test_folder_holds_all_and_nothing_else(done):
     files = {path.relative_to(done).as_posix() for path in done.rglob("*") if path.is_file()}
-    figures = {f"figures/{name}.png" for name in ("history", "disentanglement", "latent")}
+    figures = {f"figures/{name}.png" for name in ("history", "embedding", "disentanglement", "latent")}
     tables = {"scores.csv", "cluster_agreement.csv", "run.json", "adata.h5ad"}
     assert files == figures | tables | {f"model/model.{end}" for end in ("json", "pt", "safetensors")}
     assert sorted(path.name for path in done.parent.iterdir()) == ["cells.h5ad", "out"]
@@ -102,7 +102,8 @@ def test_says_what_it_does_on_stderr_and_reports_on_stdout(write, fit, capfd):
 def test_without_factors_there_are_no_scores(write, fit, tmp_path):
     assert fit(write()) == 0
     assert not (tmp_path / "out" / "scores.csv").exists()
-    assert [path.name for path in (tmp_path / "out" / "figures").iterdir()] == ["history.png"]
+    figures = sorted(path.name for path in (tmp_path / "out" / "figures").iterdir())
+    assert figures == ["embedding.png", "history.png"]
 
 
 def test_factor_of_numbers_only_has_no_clusters(write, fit, tmp_path):

@@ -121,7 +121,9 @@ def draw(
     log("drawing figures")
     mpl.use("agg")  # no windows
     folder.mkdir(exist_ok=True)
-    figures: dict[str, Callable[..., Any]] = {"history": ds.pl.history}
+    figures: dict[str, Callable[..., Any]] = {"history": ds.pl.history, "embedding": ds.pl.embedding}
+    if Slots(key).loadings in adata.varm:
+        figures["top_genes"] = ds.pl.top_genes
     if scored:
         figures |= {
             "disentanglement": ds.pl.disentanglement,

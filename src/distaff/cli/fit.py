@@ -120,7 +120,8 @@ def _report(adata: AnnData, curves: pd.DataFrame | None, args: argparse.Namespac
         f"Written to {args.output}:",
         f"  adata.h5ad   {args.data.name} with obsm {Slots(key).latent},{loadings} uns {key}, var {genes}",
         f"  model/       ds.model.{name}.load(path, adata=adata[:, adata.var[{genes!r}]].copy())",
-        f"  figures/     {'history, disentanglement, latent' if args.factors else 'history'}",
+        f"  figures/     history, embedding{', top_genes' if loadings else ''}"
+        + (", disentanglement, latent" if args.factors else ""),
     ]
     if tables:
         files.append(
