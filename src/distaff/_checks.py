@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 __all__ = [
+    "RESERVED",
     "check_adata",
     "check_choice",
+    "check_column_names",
     "check_flag",
     "check_hashable",
     "check_int",
@@ -43,6 +45,7 @@ __all__ = [
 
 MAX_SEED = 2**32 - 1  # of numpy's older generators, which scikit-learn has
 MOST_JOBS = 10_000
+RESERVED = {"", ".", "..", "_index"}  # of columns in the files of AnnData
 MAX_LISTED = 8  # names in a message before it says "and N more"
 
 
@@ -100,6 +103,18 @@ def check_name(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise error(f"{name} must be a text", got=repr(value), kind=TypeError)
     return value
+
+
+def check_column_names(subject: str, names: Iterable[Any], *, fix: str) -> None:
+    """Refuse names that no column of a table in a file can have; ``subject`` is what messages call them."""
+    bad = [name for name in map(str, names) if name in RESERVED or "\0" in name or not _is_unicode(name)]
+    if bad:
+        raise error(f"{subject} must be names that files can hold", got=listing(bad), fix=fix)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text has no half of a character, as a broken conversion leaves it."""
+    return text.encode(errors="ignore").decode() == text
 
 
 def name_list(name: str, value: Any) -> list[Any]:

@@ -103,6 +103,9 @@ NUMBERS = {
     "seed as float": ({"seed": 1.5}, TypeError, "seed must be an integer, got 1.5"),
     "seed too large": ({"seed": 2**40}, ValueError, "seed must be <= 4294967295, got 1099511627776"),
     "nothing to stop on": ({"early_stopping": True, "train_size": 1.0}, ValueError, "(?i)early stopping .*validation"),
+    "no such curve to stop on": ({"early_stopping": True, "early_stopping_monitor": "loss"}, ValueError, "early_stopping_monitor must be one of 'validation_loss', 'elbo_validation', .*, got 'loss'"),
+    "a number for a curve": ({"early_stopping": True, "early_stopping_monitor": 3}, ValueError, "early_stopping_monitor must be one of 'validation_loss', .*, got 3"),
+    "no such curve to save by": ({"enable_checkpointing": True, "checkpointing_monitor": "elbo"}, ValueError, "checkpointing_monitor must be one of 'validation_loss', .*, got 'elbo'"),
     "no such accelerator": ({"accelerator": "abacus"}, ValueError, r"accelerator must be one of this machine, got 'abacus' \(.*Available names are: .*cpu"),
     "a list of accelerators": ({"accelerator": ["cpu"]}, ValueError, r"accelerator must be one of this machine, got \['cpu'\] .*Write \"cpu\""),
     "no such device": ({"devices": "x"}, ValueError, "devices must fit accelerator='cpu', got 'x' .*Write how many"),
@@ -140,6 +143,27 @@ def test_arguments_of_train(untrained, build, cells, fast, name, fault):
     with pytest.raises(error, match=message):
         model.train(**{"max_epochs": 1, **fast, **changed})
     assert not model.is_trained_
+
+
+def test_the_curves_that_can_be_watched_are_those_of_the_history(build, cells, fast, model_name):
+    model = run(build, model_name, cells(), fast, train_size=0.5, check_val_every_n_epoch=1)
+    curves = [name for name in model.history if not name.startswith("kl_per_dimension")]
+    assert sorted(model.trainer.lightning_module.curve_names) == sorted(curves)
+
+
+class LogsMore(Callback):
+    """Callback with a curve of its own."""
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        pl_module.log("mine", 1.0)
+
+
+@pytest.mark.parametrize("name", ["BetaVAE", "FSCLVM"])
+def test_a_curve_of_a_callback_can_be_watched(build, cells, fast, name):
+    watched = {"early_stopping": True, "early_stopping_monitor": "mine", "early_stopping_patience": 1}
+    model = build(name, cells())
+    model.train(5, callbacks=LogsMore(), **{**fast, **watched, "train_size": 0.5})
+    assert len(model.history["train_loss"]) < 5
 
 
 @pytest.mark.parametrize("name", ["BetaVAE", "FSCLVM"])

@@ -107,8 +107,15 @@ def test_one_class() -> None:
 @pytest.mark.parametrize("n_cells", [2, 3, 10])
 def test_fewer_cells_than_neighbours(n_cells) -> None:
     Z = np.random.default_rng(0).normal(size=(n_cells, 2))
-    result = cluster_agreement(Z, np.arange(n_cells) % 2, resolutions=[1.0])
-    assert np.isfinite(result.value)
+    results = [
+        cluster_agreement(Z, np.arange(n_cells) % 2, resolutions=[1.0], n_neighbors=n)
+        for n in (15, 2**70, np.int64(15))
+    ]
+    assert np.isfinite(results[0].value)
+    for result in results:
+        assert result.value == results[0].value
+        assert result.params == {"n_neighbors": n_cells, "random_state": 0}
+        assert type(result.params["n_neighbors"]) is int
 
 
 def test_duplicated_cells() -> None:

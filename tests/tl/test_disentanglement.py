@@ -346,6 +346,20 @@ def test_latent_that_is_not_finite(adata) -> None:
         run(adata)
 
 
+@pytest.mark.parametrize("name", ["", ".", "_index", "a\0b"])
+@pytest.mark.parametrize("what", ["factors", "dimensions"])
+def test_names_that_no_file_can_hold(adata, name, what) -> None:
+    if what == "factors":
+        adata.obs[name] = adata.obs["condition"]
+    else:
+        names = [name, "b", "c", "d", "e"]
+        adata.uns["distaff"]["factors"] = pd.DataFrame({"active": True}, index=names)
+    chosen = name if what == "factors" else "condition"
+    with pytest.raises(ValueError, match=f"Names of {what} must be names that files can hold, got"):
+        tl.disentanglement(adata, chosen)
+    assert "disentanglement" not in adata.uns["distaff"]
+
+
 def test_a_warning_of_several_metrics_is_given_once(adata) -> None:
     few = adata[:40].copy()
     few.obs["rare"] = pd.Categorical(["a", "b", "c", *["d"] * 37])

@@ -125,3 +125,17 @@ def test_bad_input_changes_nothing(factors, options, kind, message) -> None:
         tl.regress_out_factors(adata, factors, **options)
     assert list(adata.obsm) == ["X_distaff"]
     assert set(adata.layers) - {None} == {"counts"}
+
+
+@pytest.mark.parametrize("name", ["", ".", "_index"])
+def test_names_that_no_file_can_hold(name) -> None:
+    adata = stressed(60)
+    names = [name, *NAMES[1:]]
+    adata.uns["distaff"]["factors"].index = names
+    adata.varm["distaff_loadings"].columns = names
+    with pytest.raises(ValueError, match="factors that stay must be names that files can hold, got"):
+        regress_out_factors(adata, "stress")
+    assert set(adata.uns) == {"distaff"}
+    assert set(adata.obsm) == {"X_distaff"}
+    regress_out_factors(adata, name)
+    assert list(adata.varm["distaff_regressed_loadings"]) == NAMES[1:]

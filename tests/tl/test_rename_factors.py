@@ -170,9 +170,25 @@ def test_a_model_keeps_the_names_that_were_given(make_adata, prior):
     assert len(pl.top_genes(adata, ["stress"])) == 1
 
 
-@pytest.mark.parametrize("name", [".", "..", "_index"])
+@pytest.mark.parametrize("name", [".", "..", "_index", "a\0b", "\ud800"])
 def test_names_that_no_file_can_hold(name):
     adata = anndata.AnnData(obsm={"X_distaff": np.random.default_rng(0).normal(size=(9, 3))})
     tl.factors(adata)
-    with pytest.raises(ValueError, match="A name must be one that files can hold, got"):
+    with pytest.raises(ValueError, match="Names of factors must be names that files can hold, got"):
         tl.rename_factors(adata, {"Factor 1": name})
+
+
+@pytest.mark.parametrize("name", ["", ".", "_index"])
+def test_names_that_stay_must_be_ones_of_files(name, tmp_path):
+    adata = anndata.AnnData(np.ones((9, 2)))
+    names = [name, "b", "c"]
+    adata.obsm["X_distaff"] = np.random.default_rng(0).normal(size=(9, 3))
+    adata.varm["distaff_loadings"] = pd.DataFrame(np.eye(3)[:2], index=adata.var_names, columns=names)
+    adata.uns["distaff"] = {"factors": pd.DataFrame({"kind": "latent", "active": True, "kl": 1.0}, names)}
+    with pytest.raises(ValueError, match="must be names that files can hold, got .* Give those others"):
+        tl.rename_factors(adata, {"b": "new"})
+    assert list(adata.uns["distaff"]["factors"].index) == names
+    tl.rename_factors(adata, {name: "new"})
+    adata.write_h5ad(tmp_path / "renamed.h5ad")
+    back = anndata.read_h5ad(tmp_path / "renamed.h5ad")
+    assert list(back.varm["distaff_loadings"]) == ["new", "b", "c"]

@@ -21,7 +21,7 @@ def fuzzy_graph(Z: NDArray[np.float64], n_neighbors: int) -> csr_matrix:
     the two directions are joined by ``a + b - ab``.
     """
     n = len(Z)
-    k = min(n_neighbors, n) - 1
+    k = n_neighbors - 1
     distances, neighbors = NearestNeighbors(n_neighbors=k).fit(Z).kneighbors()
     weights = smooth_distances(distances, np.log2(k + 1))
     rows = np.repeat(np.arange(n), k)

@@ -45,7 +45,7 @@ class ClusterAgreement:
     n_missing
         Cells without a label, left out.
     params
-        Settings, seed included.
+        Settings as they were used, seed included.
     """
 
     value: float
@@ -89,7 +89,7 @@ def cluster_agreement(
     resolutions
         Resolutions of Leiden's modularity; None for 0.1, 0.2, ... 2.
     n_neighbors
-        Neighbours of a cell in the graph, itself included.
+        Neighbours of a cell in the graph, itself included; all cells where there are fewer.
     random_state
         Seed of Leiden.
 
@@ -117,14 +117,15 @@ def cluster_agreement(
     1.0
     """
     steps = _check_resolutions(RESOLUTIONS if resolutions is None else resolutions)
-    check_int("n_neighbors", n_neighbors, minimum=2)
-    check_seed("random_state", random_state)
+    n_neighbors = check_int("n_neighbors", n_neighbors, minimum=2)
+    random_state = check_seed("random_state", random_state)
     problem = parse(Z, labels, "categorical", one_vs_rest=False)
     if len(problem.factors) != 1:
         raise error("labels must be one column", got=f"{len(problem.factors)} columns")
     factor = problem.factors[0]
     rows = factor.labelled
     points, truth = problem.Z[rows], factor.values[rows]
+    n_neighbors = min(n_neighbors, len(points))
     if factor.constant:
         warn("cluster_agreement is undefined (NaN): fewer than two cells or classes.")
         partitions, scores = [], np.full((len(steps), len(SCORES)), np.nan)
@@ -171,7 +172,7 @@ def _partitions(
 
 def _leiden(graph: igraph.Graph, resolution: float, seed: int) -> NDArray[np.int64]:
     # igraph draws from Python's global generator unless told otherwise
-    igraph.set_random_number_generator(random.Random(int(seed)))
+    igraph.set_random_number_generator(random.Random(seed))
     try:
         found = graph.community_leiden(
             objective_function="modularity",

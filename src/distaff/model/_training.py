@@ -20,6 +20,7 @@ from distaff.train import (
     FactorTrainRunner,
     ForeignData,
     LearningRatePhases,
+    check_monitors,
     check_processes,
     check_trainer_arguments,
     data_parallel,
@@ -185,6 +186,7 @@ class TrainingMixin(KeptRunMixin):
             raise error("Early stopping needs validation cells", got="none", fix="Lower train_size.")
         rates: dict[str, Any] = {"lr": self._first_rate(lr, phases), "weight_decay": weight_decay, "eps": eps}
         plan = FactorTrainingPlan(self.module, phases=phases, chunks=chunk_size is not None, **rates)
+        check_monitors({"early_stopping": early_stopping, **trainer_kwargs}, plan.curve_names)
         arguments = {"max_epochs": n_epochs, **sizes, **rates, "seed": self.seed_}
         arguments |= {"early_stopping": early_stopping, "lr_schedule": phases and phases.plain()}
         keeper = None if kept is None else kept.keeper(self, split, arguments, trainer_kwargs)

@@ -28,6 +28,7 @@ from distaff.train import (
     FactorTrainRunner,
     Split,
     SVIPlan,
+    check_monitors,
     check_trainer_arguments,
     dense_data,
     draw_seed,
@@ -203,6 +204,7 @@ class FSCLVM(TermsOfFSCLVM, KeptRunMixin, SavingMixin, SetupMixin, BaseModelClas
         n_sets_only = 0 if self.is_trained_ else int(SETS_ONLY * n_steps)
         loss = ClosedFormELBO(self.module)
         plan = SVIPlan(self.module, loss, lr=lr, n_steps=n_steps, n_sets_only=n_sets_only)
+        check_monitors(trainer_kwargs, plan.curve_names)
         arguments = {"max_epochs": n_epochs, **sizes, "lr": lr, "seed": self.seed_}
         runner = FactorTrainRunner(
             self,

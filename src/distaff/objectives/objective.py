@@ -14,6 +14,7 @@ from distaff.objectives.terms import AbstractTerm, LossInputs
 __all__ = ["Objective", "ObjectiveOutput"]
 
 OPEN = -1  # in the saved state: a schedule whose length is not settled yet
+FIRST_PART, LAST_PART = "reconstruction", "library"  # of the loss, around its terms
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,13 @@ class Objective(nn.Module):
         loss = torch.mean(inputs.reconstruction + (sum(per_cell) + inputs.kl_library))
         for penalty in per_batch:
             loss = loss + penalty
-        parts = {"reconstruction": inputs.reconstruction, **penalties, "library": inputs.kl_library}
+        parts = {FIRST_PART: inputs.reconstruction, **penalties, LAST_PART: inputs.kl_library}
         return ObjectiveOutput(loss, {name: part.detach() for name, part in parts.items()})
+
+    @property
+    def part_names(self) -> list[str]:
+        """Names of the parts of the loss."""
+        return [FIRST_PART, *(term.name for term in self.terms), LAST_PART]
 
     def schedule_values(self) -> dict[str, float]:
         """Present value of each term's schedule (beta, capacity)."""

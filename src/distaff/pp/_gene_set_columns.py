@@ -6,11 +6,10 @@ import hashlib
 import warnings
 from collections.abc import Sequence
 
-from distaff._checks import listing
+from distaff._checks import RESERVED, listing
 
 __all__ = ["MAX_COLUMNS", "column_names"]
 
-RESERVED = {".", "..", "_index"}
 MAX_BYTES = 255  # a zarr store keeps a column in a folder, and file systems end there
 MAX_COLUMNS = 4000  # the list of columns is an attribute, and HDF5 holds 64 kB of it
 

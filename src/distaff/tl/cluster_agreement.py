@@ -42,7 +42,7 @@ def cluster_agreement(
     resolutions
         Resolutions of Leiden's modularity; None for 0.1, 0.2, ... 2.
     n_neighbors
-        Neighbours of a cell in the graph, itself included.
+        Neighbours of a cell in the graph, itself included; all cells where there are fewer.
     random_state
         Seed of Leiden.
     copy

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from distaff._checks import check_flag, check_int, check_n_jobs, check_seed, error
+from distaff._checks import check_column_names, check_flag, check_int, check_n_jobs, check_seed, error
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.metrics import Assessment
 from distaff.metrics._contract import warn
@@ -130,7 +130,8 @@ def disentanglement(
     KeyError
         If a factor or the representation is missing.
     ValueError
-        If the representation is not finite, a metric is not known, or the kind of a factor is not clear.
+        If the representation is not finite, a metric is not known, the kind of a factor is not clear, or a
+        factor or dimension has a name that no file can hold ("_index").
 
     Examples
     --------
@@ -169,6 +170,8 @@ def disentanglement(
     inactive = _inactive(adata, key, Z) if active_only and use_rep is None else []
     Z[inactive] = 0.0
     Y, sources = gather(adata, factors)
+    for subject, names in {"factors": Y.columns, "dimensions": Z.columns}.items():
+        check_column_names(f"Names of {subject}", names, fix="Rename those first.")
     parsed = parse_factors(Y, len(Z), kinds)
     declared = {factor.name: factor.kind for factor in parsed}
     with said_once():

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from distaff._checks import check_flag, error, factor_order, listing, name_list
+from distaff._checks import check_column_names, check_flag, error, factor_order, listing, name_list
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.tl._representation import factor_table, representation
 from distaff.tl._stale import BASIC, drop_of_latent
@@ -82,7 +82,8 @@ def regress_out_factors(
     KeyError
         If the latent, a factor or the layer is missing.
     ValueError
-        If no factor is left or named, ``key_added`` is ``key``, or expression is not finite or holds counts.
+        If no factor is left or named, ``key_added`` is ``key``, expression is not finite or holds counts, or
+        there are loadings and a factor that stays has a name that no file can hold ("_index").
 
     Examples
     --------
@@ -162,6 +163,7 @@ def _remaining_loadings(
         return None
     stored = adata.varm[slots.loadings]
     values = np.asarray(stored)
+    check_column_names("Names of factors that stay", names[kept], fix="Rename them first.")
     if isinstance(stored, pd.DataFrame):
         values = values[:, factor_order(stored.columns, names, name=f"adata.varm[{slots.loadings!r}]")]
     return pd.DataFrame(values[:, kept], index=adata.var_names, columns=names[kept])

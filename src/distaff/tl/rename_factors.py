@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from distaff._checks import check_adata, check_flag, error, factor_order, listing
+from distaff._checks import check_adata, check_column_names, check_flag, error, factor_order, listing
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.tl._representation import factor_table
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["rename_factors"]
 
 BY_DIMENSION = ("matrices", "dimensions")  # tables of tl.disentanglement with a row a dimension
-
-RESERVED = {".", "..", "_index"}  # of columns in files
 
 
 def rename_factors(
@@ -59,8 +57,9 @@ def rename_factors(
     TypeError
         If a name is no string.
     ValueError
-        If names are empty, hold "/", which opens a folder in files, or are given twice; if a list has
-        another length; or if the loadings are of other factors.
+        If names are empty, hold "/", which opens a folder in files, or are given twice; if one that stays or
+        comes is none that files can hold ("_index"); if a list has another length; or if the loadings are of
+        other factors.
 
     Examples
     --------
@@ -132,11 +131,10 @@ def _new_names(old: list[str], names: Mapping[str, str] | Sequence[str]) -> list
             raise error("A name must be a string", got=repr(name), kind=TypeError)
         if not name.strip() or "/" in name:
             raise error('A name must hold a letter and no "/", which opens a folder in files', got=repr(name))
-        if name in RESERVED:
-            raise error("A name must be one that files can hold", got=repr(name), fix="Choose another.")
     twice = [name for name in dict.fromkeys(new) if new.count(name) > 1]
     if twice:
         raise error("Names of factors must differ", got=f"{listing(twice)} more than once")
+    check_column_names("Names of factors", new, fix="Give those others.")
     return new
 
 

@@ -1,6 +1,6 @@
 """Training: the plan, its runner, data splits, learning-rate phases, isolated random numbers."""
 
-from distaff.train.arguments import check_trainer_arguments
+from distaff.train.arguments import check_monitors, check_trainer_arguments
 from distaff.train.cells import CellLoader, cell_positions, on_device
 from distaff.train.data import CellData, dense_data
 from distaff.train.devices import chosen_device
@@ -34,6 +34,7 @@ __all__ = [
     "Split",
     "cell_positions",
     "cell_totals",
+    "check_monitors",
     "check_processes",
     "check_trainer_arguments",
     "chosen_device",

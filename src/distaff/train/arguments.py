@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from inspect import signature
 from numbers import Integral
 from typing import Any
@@ -12,15 +12,16 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import Profiler
 
-from distaff._checks import check_flag, check_int, check_number, error, reason
+from distaff._checks import check_choice, check_flag, check_int, check_number, error, reason
 from distaff.train.devices import REFUSALS
 
-__all__ = ["callback_list", "check_trainer_arguments", "refused"]
+__all__ = ["callback_list", "check_monitors", "check_trainer_arguments", "refused"]
 
 COUNTS = {"accumulate_grad_batches": 1, "check_val_every_n_epoch": 1, "early_stopping_patience": 0}
 COUNTS |= {"log_every_n_steps": 0, "min_epochs": 0, "num_nodes": 1, "num_sanity_val_steps": -1}
 NEVER_NONE = {"accumulate_grad_batches", "detect_anomaly", "num_nodes"}
 UNLIMITED = -1  # of max_steps
+MONITORS = {"early_stopping": "early_stopping_monitor", "enable_checkpointing": "checkpointing_monitor"}
 
 
 def check_trainer_arguments(given: Mapping[str, Any]) -> None:
@@ -65,6 +66,21 @@ def _check_share(name: str, value: Any) -> None:
         check_int(name, value, minimum=1)
     else:
         check_number(name, value, above=0, maximum=1)
+
+
+def check_monitors(given: Mapping[str, Any], curves: Collection[str]) -> None:
+    """Check that what is watched is one of ``curves``; a callback of the user may log others.
+
+    Raises
+    ------
+    ValueError
+        If there is no such curve.
+    """
+    if callback_list(given):
+        return
+    for purpose, name in MONITORS.items():
+        if given.get(purpose) and name in given:
+            check_choice(name, given[name], curves)
 
 
 def callback_list(given: Mapping[str, Any]) -> list[Callback]:

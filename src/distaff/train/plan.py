@@ -211,6 +211,16 @@ class FactorTrainingPlan(TrainingPlan):
 
     # --- metrics ---------------------------------------------------------------------------------
 
+    @property
+    def curve_names(self) -> list[str]:
+        """Names of the numbers of an epoch, those of validation cells first."""
+        objective = self.module.objective
+        parts = [f"loss_{name}" for name in objective.part_names]
+        means = ["elbo", "reconstruction_loss", "kl_local", "active_units", *parts]
+        modes = ("validation", "train")
+        curves = [name for mode in modes for name in (f"{mode}_loss", *(f"{mean}_{mode}" for mean in means))]
+        return curves + [f"schedule_{name}" for name in objective.schedule_values()]
+
     def _accumulate(self, found: MinibatchLoss, mode: str) -> None:
         """Keep the terms of a minibatch; they are added up many at a time, and nothing waits for them."""
         n = len(found.reconstruction)

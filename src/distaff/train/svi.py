@@ -87,6 +87,11 @@ class SVIPlan(LowLevelPyroTrainingPlan):
         self.counter = Counter()
         self.guard = Guard(self)
 
+    @property
+    def curve_names(self) -> list[str]:
+        """Names of the numbers of an epoch, those of validation cells first."""
+        return ["validation_loss", "elbo_validation", "train_loss", "elbo_train"]
+
     def on_train_epoch_start(self) -> None:
         """Have the guard note what the epoch begins with."""
         self.guard.begin_epoch()
