@@ -43,6 +43,7 @@ __all__ = [
     "reason",
 ]
 
+MAX_INT = 2**63 - 1  # of arrays and files
 MAX_SEED = 2**32 - 1  # of numpy's older generators, which scikit-learn has
 MOST_JOBS = 10_000
 RESERVED = {"", ".", "..", "_index"}  # of columns in the files of AnnData
@@ -95,6 +96,8 @@ def check_int(name: str, value: Any, *, minimum: int | None = None) -> int:
         raise error(f"{name} must be an integer", got=repr(value), kind=TypeError)
     if minimum is not None and value < minimum:
         raise error(f"{name} must be >= {minimum}", got=int(value))
+    if abs(int(value)) > MAX_INT:
+        raise error(f"{name} must be a number of at most 63 bits", got=int(value))
     return int(value)
 
 

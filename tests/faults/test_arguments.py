@@ -170,6 +170,29 @@ def test_positions_from_the_end(trained):
     np.testing.assert_allclose(found.get_latent_representation(indices=[-2, -1]), expected, atol=1e-6)
 
 
+NUMBERED = {
+    "get_marginal_ll": {"n_mc_samples": 4, "batch_size": 16},
+    "get_normalized_expression": {"n_samples": 2, "batch_size": 16},
+    "posterior_predictive_sample": {"n_samples": 2, "batch_size": 16},
+    "differential_expression": {"groupby": "label", "batch_size": 16},
+    "get_feature_correlation_matrix": {"n_samples": 2, "batch_size": 16},
+    "get_latent_library_size": {"batch_size": 16, "give_mean": False},
+    "get_latent_representation": {"batch_size": 16},
+    "get_elbo": {"batch_size": 16},
+    "get_reconstruction_error": {"batch_size": 16},
+}
+
+
+@pytest.mark.parametrize("name", NUMBERED)
+def test_numbers_of_numpy(trained, name):
+    arguments, model = NUMBERED[name], trained("BetaVAE")
+    numpy = {key: np.int64(value) if type(value) is int else value for key, value in arguments.items()}
+    plain, other = (getattr(model, name)(seed=0, **given) for given in (arguments, numpy))
+    if name == "posterior_predictive_sample":
+        plain, other = plain.todense(), other.todense()
+    np.testing.assert_array_equal(np.asarray(plain), np.asarray(other))
+
+
 CALLS = {
     "no sample": ("get_normalized_expression", {"n_samples": 0}, ValueError, "n_samples must be >= 1, got 0"),
     "negative samples": ("posterior_predictive_sample", {"n_samples": -1}, ValueError, "n_samples must be >= 1, got -1"),
@@ -207,6 +230,7 @@ CALLS = {
     "no such cell": ("get_aggregated_posterior", {"indices": [99]}, IndexError, "indices must be below the 60 cells, got 99"),
     "no such device": ("to_device", {"device": "abacus"}, ValueError, "device must be one that torch has here, got 'abacus'. Write \"cpu\""),
     "a list of devices": ("to_device", {"device": ["cpu"]}, ValueError, r"device must be one that torch has here, got \['cpu'\]"),
+    "a size beyond 63 bits": ("get_latent_library_size", {"batch_size": 2**63}, ValueError, "batch_size must be a number of at most 63 bits, got 9223372036854775808"),
     "no such second group": ("differential_expression", {"groupby": "label", "group1": "l0", "group2": "nope"}, KeyError, "group2 must name groups"),
 }  # fmt: skip
 

@@ -79,3 +79,11 @@ def test_cells_that_lie_equally_far_out_have_an_order():
         order = np.random.default_rng(seed).permutation(90)
         np.testing.assert_array_equal(Z[order][canonical_rows(Z[order])], found)
         np.testing.assert_array_equal(Z[order, ::-1][canonical_rows(Z[order, ::-1])], found[:, ::-1])
+
+
+def test_dimensions_with_equal_sums_have_an_order():
+    Z = np.array([[2.0, 1, 5, 4, 3], [1.0, 5, 3, 2, 4]]).T
+    far = np.abs(2 * Z - 6)
+    assert len(set(np.arange(5) @ far)) == 1
+    found = Z[:, canonical_columns(Z)]
+    np.testing.assert_array_equal(Z[:, ::-1][:, canonical_columns(Z[:, ::-1])], found)

@@ -10,6 +10,8 @@ from scipy.stats import rankdata
 
 __all__ = ["LevelSampler", "canonical_columns", "canonical_rows", "stratified_folds"]
 
+N_KEYS = 32  # cells, the outermost ones, that tell dimensions apart whose sums over all cells are equal
+
 
 def _distances(Z: NDArray[np.float64]) -> NDArray[np.int64]:
     """Twice the distance of each rank from the middle: whole numbers, blind to the sign of a dimension."""
@@ -59,7 +61,8 @@ def _long_tail(column: NDArray[np.float64]) -> int:
 
 def canonical_columns(Z: NDArray[np.float64]) -> NDArray[np.int64]:
     """Order of the dimensions of cells in canonical order, the same however dimensions are permuted."""
-    return np.argsort(np.arange(len(Z)) @ _distances(Z), kind="stable")
+    distances = _distances(Z)
+    return np.lexsort((*distances[-N_KEYS:], np.arange(len(Z)) @ distances))
 
 
 def stratified_folds(codes: NDArray[Any], n_folds: int, seed: int) -> NDArray[np.int64]:

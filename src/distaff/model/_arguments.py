@@ -46,6 +46,9 @@ def checked(method: Callable[..., Any]) -> Callable[..., Any]:
         bound = own.bind(self, *args, **kwargs)
         bound.apply_defaults()
         given = bound.arguments
+        for name in COUNTS & given.keys():
+            if given[name] is not None:  # numbers of numpy are none to torch
+                given[name] = check_int(name, given[name], minimum=1)
         adata = self.adata if given.get("adata") is None else given["adata"]
         if adata is not None:
             check_adata(adata)
@@ -57,16 +60,14 @@ def checked(method: Callable[..., Any]) -> Callable[..., Any]:
         if "groupby" in given:
             _check_groups(given, adata)
         self._check_if_trained(warn=False)
-        return method(self, *args, **kwargs)
+        return method(*bound.args, **bound.kwargs)
 
     return run
 
 
 def _check_values(given: Mapping[str, Any]) -> None:
-    """Check numbers, flags and choices by their names."""
+    """Check flags, choices and sizes by their names."""
     known = {name: value for name, value in given.items() if value is not None}
-    for name in known.keys() & COUNTS:
-        check_int(name, known[name], minimum=1)
     for name in known.keys() & FLAGS:
         check_flag(name, known[name])
     for name in known.keys() & CHOICES.keys():
