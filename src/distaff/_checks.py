@@ -43,7 +43,7 @@ __all__ = [
     "reason",
 ]
 
-MAX_INT = 2**63 - 1  # of arrays and files
+TOO_LARGE = 2**63  # for arrays and files
 MAX_SEED = 2**32 - 1  # of numpy's older generators, which scikit-learn has
 MOST_JOBS = 10_000
 RESERVED = {"", ".", "..", "_index"}  # of columns in the files of AnnData
@@ -94,11 +94,12 @@ def check_int(name: str, value: Any, *, minimum: int | None = None) -> int:
     """Return ``value`` as an ``int`` if it is a whole number of at least ``minimum``."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise error(f"{name} must be an integer", got=repr(value), kind=TypeError)
-    if minimum is not None and value < minimum:
-        raise error(f"{name} must be >= {minimum}", got=int(value))
-    if abs(int(value)) > MAX_INT:
-        raise error(f"{name} must be a number of at most 63 bits", got=int(value))
-    return int(value)
+    number = int(value)
+    if minimum is not None and number < minimum:
+        raise error(f"{name} must be >= {minimum}", got=number)
+    if abs(number) >= TOO_LARGE:
+        raise error(f"{name} must be {'< ' if number > 0 else '> -'}2**63", got=number)
+    return number
 
 
 def check_name(name: str, value: Any) -> str:

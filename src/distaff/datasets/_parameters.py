@@ -88,10 +88,7 @@ def _check_bcv_df(bcv_df: Any) -> float:
 
 def check_seed(random_state: int) -> int:
     """Return the seed if it is a whole number that a file can store."""
-    seed = check_int("random_state", random_state, minimum=0)
-    if seed >= 2**63:  # numpy takes more, but HDF5 and Zarr hold no larger integer
-        raise error("random_state must be < 2**63", got=seed)
-    return seed
+    return check_int("random_state", random_state, minimum=0)
 
 
 def check_group_prob(group_prob: Sequence[float] | None, *, n_groups: int, groups: str) -> Floats:
