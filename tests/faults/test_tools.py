@@ -300,7 +300,7 @@ def test_what_is_no_table_of_scores(name, matrix):
         getattr(ds.metrics, name)(matrix)
 
 
-@pytest.mark.parametrize("name", [name for name in FIGURES if name not in ("history", "latent")])
+@pytest.mark.parametrize("name", [name for name in FIGURES if name not in ("embedding", "history", "latent")])
 def test_no_axes(adata, name):
     with pytest.raises(TypeError, match="ax must be axes of matplotlib, got str"):
         getattr(pl, name)(adata, ax="left", show=False)
