@@ -123,6 +123,7 @@ def draw_everything(adata):
         "correlation": lambda: ds.pl.correlation(adata),
         "density": lambda: ds.pl.density(adata, color="condition"),
         "disentanglement": lambda: ds.pl.disentanglement(adata),
+        "embedding": lambda: ds.pl.embedding(adata, color="cell_type"),
         "enrichment": lambda: ds.pl.enrichment(adata),
         "history": lambda: ds.pl.history(adata),
         "latent": lambda: ds.pl.latent(adata),
