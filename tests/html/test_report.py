@@ -161,6 +161,13 @@ def test_choice_of_cells(full, tmp_path):
     assert sum(data["groups"][0]["counts"]) == full.n_obs
 
 
+def test_numbers_of_numpy(full, tmp_path):
+    pages = [tmp_path / "plain.html", tmp_path / "numpy.html"]
+    for path, kind in zip(pages, (int, np.int64), strict=True):
+        ds.report(full, path, n_cells=kind(50), random_state=kind(2))
+    assert pages[0].read_bytes() == pages[1].read_bytes()
+
+
 def test_largest_groups_of_many(full, tmp_path):
     adata = full.copy()
     adata.obs["clone"] = pd.Categorical([f"c{i // 4}" for i in range(adata.n_obs)])

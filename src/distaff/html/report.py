@@ -82,8 +82,8 @@ def report(
     """
     check_adata(adata)
     target = _target(path)
-    check_int("n_cells", n_cells, minimum=1)
-    check_seed("random_state", random_state)
+    n_cells = check_int("n_cells", n_cells, minimum=1)  # JSON has no numbers of numpy
+    random_state = check_seed("random_state", random_state)
     data = page_data(adata, key=key, groupby=groupby, basis=basis, n_cells=n_cells, random_state=random_state)
     write_whole(target, page(data).encode())
 
