@@ -64,9 +64,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     curves = [row for row in rows if row["what"] == "exponent in cells"]
     heights = [0.24 * len(compared) + 0.8, 3.0] if curves else [0.24 * len(compared) + 0.8]
     figure = Figure(figsize=(7.4, sum(heights)), layout="constrained")
-    parts = np.atleast_1d(
-        figure.subfigures(len(heights), 1, height_ratios=heights)
-    )
+    parts = np.atleast_1d(figure.subfigures(len(heights), 1, height_ratios=heights))
     bars(parts[0].subplots(), [line for _, line in compared])
     if curves:
         scaling(parts[1].subplots(), curves[0])
