@@ -53,8 +53,12 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def inner(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function of loops that only kernels call."""
-    return njit(**LOOPS | FROM_LOOPS)(function)
+    """Compile a function of loops into the kernels that call it.
+
+    One that stood apart would be there twice in the process that compiles, and once, with other rounding, in
+    those that read the kernel from disk: the first run of all would not give the bits of the others.
+    """
+    return njit(forceinline=True, **LOOPS | FROM_LOOPS)(function)
 
 
 def is_compiled() -> bool:
