@@ -393,6 +393,6 @@ def test_real_data(data_dir) -> None:
 
 def test_scores_that_are_1_for_a_single_factor(adata):
     assert "modularity" not in run(adata, factors="condition", references=None)["scores"]
-    with pytest.warns(UserWarning, match="dci is 1 for a single factor, here 'condition'"):
+    with pytest.warns(UserWarning, match="dci of a single factor, here 'condition', is 1"):
         result = run(adata, factors="condition", metrics="dci", references=None)
     assert result["summary"]["dci"] == pytest.approx(1.0)

@@ -104,7 +104,7 @@ def _report(adata: AnnData, curves: dict[str, pd.DataFrame], output: Path) -> st
             f"Written to {output}:",
             "  adata.h5ad   cells, truth, both latents (obsm X_beta_1, X_beta_10), scores",
             "  models/      both models: ds.model.BetaVAE.load(path, adata=adata)",
-            "  figures/     embedding, embedding, latent, disentanglement and history of both",
+            "  figures/     embedding, latent, disentanglement and history of both",
             "  report.html  all factors of the model with beta=10: open it in a browser",
             "  scores.csv, cluster_agreement.csv, run.json",
         ]

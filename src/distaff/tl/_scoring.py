@@ -42,7 +42,7 @@ class Metric:
     matrix_of
         Metric whose matrix it reads; "" for its own.
     of_several
-        Whether its value is 1 for a single factor, whatever the latent.
+        Whether its value is 1 for a single factor, whatever the latent, as long as that knows it at all.
     """
 
     run: Run
@@ -154,8 +154,8 @@ def run_metrics(
             continue
         if metric.of_several and len(columns) == 1:
             warn(
-                f"{name} is 1 for a single factor, here {columns[0]!r}, whatever the latent: give a second "
-                "one, or one yes-or-no a class (a table in obsm)."
+                f"{name} of a single factor, here {columns[0]!r}, is 1 for every latent that knows it at "
+                "all: give a second one, or one yes-or-no a class (a table in obsm)."
             )
         own = {column: kinds[column] for column in columns}
         if name in plan.referenced:

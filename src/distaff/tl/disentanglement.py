@@ -70,7 +70,7 @@ def disentanglement(
         "explicitness", "beta_vae_score" and "factor_vae_score". 10,000 cells, 32 dimensions and 20 factors
         take about 25 s for "dci" and 14 s for "single_dimension_accuracy", 1 s for each of the other four
         last ones, and 0.2 s for each of the rest. With a single factor "modularity", "dci", "infomec" and
-        both VAE scores are 1, or nearly so, whatever the latent: they are left out then unless you name them.
+        both VAE scores are 1 for every latent that knows it at all; they are left out unless you name them.
     use_rep
         Slot of ``obsm`` to score, of any origin; None for ``X_{key}``.
     kinds
