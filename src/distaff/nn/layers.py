@@ -69,13 +69,13 @@ class CovariateShift(nn.Module):
     def design(self, covariates: Covariates) -> Tensor | None:
         """Columns (cells, columns) whose product with :meth:`table` is the shift; None for no shift."""
         columns = [
-            nn.functional.one_hot(code, len(rows)).to(self.continuous.dtype)
-            for rows, code in zip(self._tables(), covariates.codes(), strict=False)
-            if len(rows)
+            _one_hot(code, n, self.continuous.dtype)
+            for table, code in zip(self.tables(), covariates.codes(), strict=False)
+            if (n := table.n_rows)
         ]
-        if len(self.continuous):
+        if self.continuous.shape[0]:
             columns.append(self._continuous(covariates))
-        return torch.cat(columns, dim=1) if columns else None
+        return _joined(columns)
 
     def offset(self, covariates: Covariates) -> Tensor | None:
         """Shift (cells, n_out) itself; None for no shift."""
@@ -105,6 +105,18 @@ class CovariateShift(nn.Module):
         if covariates.continuous is None:
             raise ValueError("This layer needs continuous covariates, and the minibatch has none.")
         return covariates.continuous
+
+
+def _one_hot(code: Tensor, n: int, dtype: torch.dtype) -> Tensor:
+    """Indicators (cells, n) of codes (cells,), without torch's look at all codes, for which a GPU would wait."""
+    empty = torch.zeros(code.shape[0], n, dtype=dtype, device=code.device)
+    return empty.scatter_(1, code.unsqueeze(1), 1.0)
+
+
+def _joined(columns: list[Tensor]) -> Tensor | None:
+    if len(columns) < 2:
+        return columns[0] if columns else None
+    return torch.cat(columns, dim=1)
 
 
 def join(x: Tensor, design: Tensor | None) -> Tensor:

@@ -46,7 +46,7 @@ class CategoryTable(Extendable):
     @property
     def n_rows(self) -> int:
         """Number of categories; 0 where there is no choice."""
-        return len(self.rows) + (0 if self.added is None else len(self.added))
+        return self.rows.shape[0] + (0 if self.added is None else self.added.shape[0])
 
     def forward(self) -> Tensor:
         """All rows, shape (categories, outputs)."""

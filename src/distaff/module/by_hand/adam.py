@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,9 @@ from distaff.ops.csr import CSR
 from distaff.ops.kernels.adam import adam_flat, adam_sparse_rows
 
 __all__ = ["Adam", "Parameter", "step_tables"]
+
+
+MOST_SMALL = 4096  # values of a parameter whose step is taken together with those of others
 
 
 class Parameter:
@@ -36,17 +41,26 @@ class Parameter:
             state["exp_avg"] = torch.zeros_like(parameter)
             state["exp_avg_sq"] = torch.zeros_like(parameter)
         tensors = parameter.detach(), state["exp_avg"], state["exp_avg_sq"]
-        self.tensor, *_ = seen = [t.t() if transposed else t for t in tensors]
-        self.value, self.first, self.second = (t.numpy() for t in seen)
-        self.flat = [array.reshape(-1) for array in (self.value, self.first, self.second)]
+        self.own = [(t.t() if transposed else t).numpy() for t in tensors]
+        self.is_small = not transposed and parameter.numel() <= MOST_SMALL
         self.count = state["step"].numpy()
+        self.see(self.own)
+
+    def see(self, arrays: Sequence[np.ndarray], gradient: np.ndarray | None = None) -> None:
+        """Take ``arrays`` for value and moments, and ``gradient`` for where gradients wait for their step."""
+        self.value, self.first, self.second = arrays
+        self.tensor, self.gradient = torch.from_numpy(self.value), gradient
+        self.flat = [array.reshape(-1) for array in arrays]
 
     def is_contiguous(self) -> bool:
         """Whether the loops can change it where it is."""
-        return all(array.flags.c_contiguous for array in (self.value, self.first, self.second))
+        return all(array.flags.c_contiguous for array in self.own)
 
     def step(self, gradient: np.ndarray) -> None:
-        """Take the step for a gradient of the shape of ``value``."""
+        """Take the step for a gradient of the shape of ``value``; of a small one, at the end of all."""
+        if self.gradient is not None:
+            self.gradient[...] = gradient.reshape(-1)
+            return
         value, first, second = self.flat
         adam_flat(value, gradient.reshape(-1), first, second, *self.constants())
 
@@ -77,6 +91,7 @@ class Adam:
         self.optimiser = optimiser
         self.owned: list[Parameter] = []
         self.known: dict[float, tuple[float, ...]] = {}
+        self.together: _Together | None = None
 
     def add(self, parameter: Any, *, transposed: bool = False) -> Parameter:
         """Take on a parameter."""
@@ -101,6 +116,22 @@ class Adam:
         self.optimiser._opt_called = True  # type: ignore[attr-defined] # as schedulers of the rate look for
         self.known.clear()
 
+    def gather(self) -> None:
+        """Hold small parameters together, in arrays of their own, until :meth:`store`."""
+        if self.together is None:
+            self.together = _Together(self.owned)
+
+    def finish(self) -> None:
+        """Take the steps of all small parameters."""
+        if self.together is not None:
+            self.together.step(self)
+
+    def store(self) -> None:
+        """Write small parameters back; others may change them now."""
+        if self.together is not None:
+            self.together.store()
+            self.together = None
+
     def constants(self, count: float) -> tuple[float, ...]:
         """Rate over the first bias, betas, eps, decay, root of the second bias after ``count`` steps."""
         if count not in self.known:
@@ -110,6 +141,43 @@ class Adam:
             root = (1.0 - beta2**count) ** 0.5
             self.known[count] = rate, beta1, beta2, group["eps"], group["weight_decay"], root
         return self.known[count]
+
+
+class _Together:
+    """Small parameters and their moments one behind the other: a step is one loop, not one for each.
+
+    Parameters
+    ----------
+    owned
+        Parameters; those are held that are small and have taken as many steps as the first of them.
+    """
+
+    def __init__(self, owned: Sequence[Parameter]) -> None:
+        small = [own for own in owned if own.is_small]
+        self.held = [own for own in small if own.count == small[0].count]
+        stops = np.cumsum([0, *(own.value.size for own in self.held)])
+        self.parts = [slice(start, stop) for start, stop in pairwise(stops.tolist())]
+        self.arrays = [np.empty(stops[-1], np.float32) for _ in range(3)]
+        self.gradient = np.zeros(stops[-1], np.float32)
+        for own, part in zip(self.held, self.parts, strict=True):
+            for array, flat in zip(self.arrays, own.flat, strict=True):
+                array[part] = flat
+            shape = own.value.shape
+            own.see([array[part].reshape(shape) for array in self.arrays], self.gradient[part])
+
+    def step(self, adam: Adam) -> None:
+        """Take the steps for the gradients that wait."""
+        value, first, second = self.arrays
+        for own in self.held:
+            own.count += 1
+        adam_flat(value, self.gradient, first, second, *adam.constants(self.held[0].count.item()))
+
+    def store(self) -> None:
+        """Write all back to where they were taken from."""
+        for own, part in zip(self.held, self.parts, strict=True):
+            own.see(own.own)
+            for array, flat in zip(self.arrays, own.flat, strict=True):
+                flat[:] = array[part]
 
 
 def step_tables(tables: list[Parameter], gradient: np.ndarray) -> None:

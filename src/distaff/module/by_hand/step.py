@@ -74,6 +74,7 @@ class WholeStep:
         if not is_csr32(x):
             self.store()
             return None
+        self.adam.gather()
         counts = csr_arrays(x)
         covariates = self.module._covariates(tensors)
         (term,) = self.module.objective.terms
@@ -99,11 +100,13 @@ class WholeStep:
         self.encoder.update(columns, d_z, weight)
         if self.library is not None:
             self.library.update(columns, d_size, 1.0 / n_cells)
+        self.adam.finish()
         return _loss(term.name, -log_likelihood, kl, kl_library[:, 0], beta, self.encoder.location())
 
     def store(self) -> None:
         """Write what is held apart between steps back to the parameters and the optimiser."""
         self.decoder.store()
+        self.adam.store()
 
 
 def _log_sizes(counts: CSR) -> Tensor:
