@@ -133,7 +133,9 @@ def test_autograd_goes_on_from_its_state(adata, monkeypatch):
     model = LinearVAE(adata)
     module, optimiser = model.module.train(), optimiser_of(model.module)
     (tensors,) = model._minibatches(None, None, N_CELLS)
-    WholeStep.of(module, optimiser)(tensors)
+    step = WholeStep.of(module, optimiser)
+    step(tensors)
+    step.store()
     steps = {float(state["step"]) for state in optimiser.state.values()}
     assert steps == {1.0}
     module.minibatch_loss(tensors).loss.backward()
@@ -155,6 +157,53 @@ def test_weights_may_change_while_a_minibatch_is_left_to_autograd(adata):
     weights[gene, factor] = 0.5
     step(tensors)
     assert factor * N_GENES + gene in step.decoder.pattern.positions
+
+
+def test_small_weights_may_change_then_too(adata):
+    LinearVAE.setup_anndata(adata)
+    model = LinearVAE(adata)
+    module, optimiser = model.module.train(), optimiser_of(model.module)
+    (tensors,) = model._minibatches(None, None, N_CELLS)
+    step = WholeStep.of(module, optimiser)
+    step(tensors)
+    assert step({**tensors, "X": tensors["X"].to_dense()}) is None
+    bias = module.posterior.mean.bias.data
+    bias += 100.0
+    assert step(tensors).location.min() > 50.0
+    step.store()
+    assert bias.min() > 50.0
+    assert optimiser.state[module.posterior.mean.bias]["step"] == 2.0
+
+
+def test_parameters_may_have_taken_different_numbers_of_steps(adata):
+    """Those that joined later have another bias of Adam's moments."""
+    BetaVAE.setup_anndata(adata)
+    found = []
+    for hand in (True, False):
+        with torch.random.fork_rng():
+            torch.manual_seed(3)
+            model = BetaVAE(adata, dropout_rate=0.0)
+            module = model.module.train()
+            (tensors,) = model._minibatches(None, None, N_CELLS)
+            optimiser = optimiser_of(module)
+            module.minibatch_loss(tensors).loss.backward()
+            optimiser.step()
+            for parameter in (module.likelihood.dispersion.log_value, module.posterior.mean.bias):
+                optimiser.state[parameter]["step"] += 5.0
+            optimiser.zero_grad()
+            if hand:
+                step = WholeStep.of(module, optimiser)
+                step(tensors)
+                step.store()
+            else:
+                module.minibatch_loss(tensors).loss.backward()
+                optimiser.step()
+        found.append((module.state_dict(), [float(state["step"]) for state in optimiser.state.values()]))
+    (by_hand, counts), (expected, known) = found
+    assert counts == known
+    assert set(counts) == {2.0, 7.0}
+    for name, values in expected.items():
+        torch.testing.assert_close(by_hand[name], values, rtol=1e-4, atol=1e-5, msg=name)
 
 
 @pytest.mark.parametrize(("model_class", "options"), OTHERS)

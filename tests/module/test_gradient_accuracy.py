@@ -46,7 +46,9 @@ def by_hand(module, tensors):
     module.train()
     weights = [p for p in module.parameters() if p.numel()]
     optimiser = torch.optim.Adam(weights, lr=1e-3, eps=0.01)
-    WholeStep.of(module, optimiser)(tensors)
+    step = WholeStep.of(module, optimiser)
+    step(tensors)
+    step.store()
     moments = {name: optimiser.state.get(p) for name, p in module.named_parameters()}
     return {name: state["exp_avg"].double() / 0.1 for name, state in moments.items() if state}
 
