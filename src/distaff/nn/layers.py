@@ -108,7 +108,7 @@ class CovariateShift(nn.Module):
 
 
 def _one_hot(code: Tensor, n: int, dtype: torch.dtype) -> Tensor:
-    """Indicators (cells, n) of codes (cells,), without torch's look at all codes, for which a GPU would wait."""
+    """Indicators (cells, n) of codes (cells,); torch looks at all codes first, for which a GPU would wait."""
     empty = torch.zeros(code.shape[0], n, dtype=dtype, device=code.device)
     return empty.scatter_(1, code.unsqueeze(1), 1.0)
 
