@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import anndata
 import numpy as np
 import pandas as pd
 import scanpy as sc
+import strangers
 
 import distaff as ds
 
@@ -19,6 +22,7 @@ __all__ = ["HELD_OUT", "SETS", "Problem", "n_held_out"]
 DATA = Path(os.environ.get("DISTAFF_DATA", "data"))
 HELD_OUT = 0.1
 FEWEST = 30  # cells of a class that counts as a factor
+FEWEST_COUNTS = 10  # of a gene
 TUNE_DONORS, REPORT_DONORS = ("101", "1015", "1016", "1039"), ("107", "1244", "1256", "1488")
 KANG_TYPES = ("CD4 T cells", "CD14+ Monocytes", "B cells", "FCGR3A+ Monocytes", "CD8 T cells")
 
@@ -34,16 +38,19 @@ class Problem:
 
 @dataclass(frozen=True)
 class Source:
-    """A data set: ``make(seed, n_cells, n_genes)``, and whether defaults were chosen by it."""
+    """A data set: ``make(seed, n_cells, n_genes)``, and whether defaults were chosen by it.
+
+    Strangers are simulations that were written when all methods and defaults stood.
+    """
 
     make: Callable[[int, int, int], Problem]
-    tune: bool
+    side: Literal["tune", "report", "strangers"] = "report"
     real: bool = False
 
     @property
     def first_seed(self) -> int:
-        """Seeds to choose defaults by start at 0, those to report at 2."""
-        return 0 if self.tune else 2
+        """Seeds to choose defaults by start at 0, the others at 2."""
+        return 0 if self.side == "tune" else 2
 
 
 def n_held_out(n_cells: int) -> int:
@@ -92,6 +99,16 @@ def splat(seed: int, n_cells: int, n_genes: int) -> Problem:
     return Problem(adata, _classes(adata.obs["group"]), batch="batch")
 
 
+def stranger(
+    simulate: Callable[[int, int, int], strangers.Counts], seed: int, n_cells: int, n_genes: int
+) -> Problem:
+    """Genes with more than ten counts; factors: the usages."""
+    counts, usage = simulate(seed, n_cells, n_genes)
+    adata = anndata.AnnData(counts[:, np.asarray(counts.sum(axis=0)).ravel() > FEWEST_COUNTS].copy())
+    adata.uns["simulation"] = {"name": simulate.__name__}
+    return Problem(adata, pd.DataFrame(usage).add_prefix("program "))
+
+
 def kang(seed: int, n_genes: int, donors: tuple[str, ...]) -> Problem:
     """Labelled cells of some donors; factors: five cell types and the condition."""
     adata = sc.read_h5ad(DATA / "kang_pbmc_2k.h5ad")
@@ -137,14 +154,17 @@ def _classes(labels: pd.Series) -> pd.DataFrame:
 
 
 SETS: dict[str, Source] = {
-    "gep": Source(gep, tune=True),
-    "programs A": Source(programs_a, tune=True),
-    "Kang, donors A": Source(lambda seed, _, n: kang(seed, n, TUNE_DONORS), tune=True, real=True),
-    "gep, new seeds": Source(gep, tune=False),
-    "gep, weak": Source(weak_gep, tune=False),
-    "programs B": Source(programs_b, tune=False),
-    "splat": Source(splat, tune=False),
-    "Kang, donors B": Source(lambda seed, _, n: kang(seed, n, REPORT_DONORS), tune=False, real=True),
-    "sc_mixology": Source(mixology, tune=False, real=True),
-    "pbmc3k": Source(pbmc3k, tune=False, real=True),
+    "gep": Source(gep, side="tune"),
+    "programs A": Source(programs_a, side="tune"),
+    "Kang, donors A": Source(lambda seed, _, n: kang(seed, n, TUNE_DONORS), side="tune", real=True),
+    "gep, new seeds": Source(gep),
+    "gep, weak": Source(weak_gep),
+    "programs B": Source(programs_b),
+    "splat": Source(splat),
+    "Kang, donors B": Source(lambda seed, _, n: kang(seed, n, REPORT_DONORS), real=True),
+    "sc_mixology": Source(mixology, real=True),
+    "pbmc3k": Source(pbmc3k, real=True),
+    "gamma programs": Source(partial(stranger, strangers.gamma_programs), side="strangers"),
+    "topics": Source(partial(stranger, strangers.topics), side="strangers"),
+    "multiplicative": Source(partial(stranger, strangers.multiplicative), side="strangers"),
 }

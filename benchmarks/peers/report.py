@@ -21,6 +21,11 @@ __all__ = ["write"]
 
 KNOWN = METHODS | ALL | OTHERS
 HEADLINE = {"lms": "LMS", "mig": "MIG", "dci": "DCI"}
+HEADINGS = {
+    "report": "Data that no default was chosen by",
+    "strangers": "Simulations written when all methods and defaults stood",
+    "tune": "Data that defaults were chosen by",
+}
 OURS, PEER = "#c2410c", "#64748b"
 Records = list[Mapping[str, Any]]
 
@@ -28,20 +33,17 @@ Records = list[Mapping[str, Any]]
 def write(folder: Path, records: Records, command: str) -> None:
     """Write ``peers.json``, ``peers.md`` and figures; one part for each side of the split."""
     names = {r["data"] for r in records}
-    sides = {
-        "report": [name for name in SETS if name in names and not SETS[name].tune],
-        "tune": [name for name in SETS if name in names and SETS[name].tune],
-    }
     parts, data = [f"`{command}`, Python {platform.python_version()}\n"], {}
-    for side, wanted in sides.items():
+    for side in HEADINGS:
+        wanted = [name for name in SETS if name in names and SETS[name].side == side]
         own = [r for r in records if r["data"] in wanted]
         if not own:
             continue
         ranked = [r for r in own if not KNOWN[r["method"]].guided]
         ranks, headline = mean_ranks(ranked, COUNTED), mean_ranks(ranked, HEADLINE)
-        parts += [_heading(side), rank_table(ranks, headline), scores_table(own), costs_table(own)]
+        parts += [f"### {HEADINGS[side]}\n", rank_table(ranks, headline), scores_table(own), costs_table(own)]
         data[side] = {"ranks": summary(ranks).to_dict("index"), "records": own}
-        figure(ranks, folder / ("peers.png" if side == "report" else "peers_tune.png"))
+        figure(ranks, folder / ("peers.png" if side == "report" else f"peers_{side}.png"))
     parts += _absent(records)
     (folder / "peers.md").write_text("\n".join(parts), encoding="utf-8")
     (folder / "peers.json").write_text(json.dumps(data, indent=1), encoding="utf-8")
@@ -59,12 +61,6 @@ def _absent(records: Records) -> list[str]:
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     """Methods and data sets in the order in which they are listed."""
     return table.reindex([m for m in KNOWN if m in table.index])[[name for name in SETS if name in table]]
-
-
-def _heading(side: str) -> str:
-    if side == "tune":
-        return "### Data that defaults were chosen by\n"
-    return "### Data that no default was chosen by\n"
 
 
 def summary(ranks: pd.DataFrame) -> pd.DataFrame:

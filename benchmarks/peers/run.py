@@ -46,7 +46,9 @@ def main() -> None:
     """Run what is not there yet, then write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="3,000 cells, 2,000 genes, five seeds")
-    parser.add_argument("--sets", nargs="*", default=["tune", "report"], help="tune, report or names")
+    parser.add_argument(
+        "--sets", nargs="*", default=["tune", "report"], help="tune, report, strangers or names"
+    )
     parser.add_argument("--methods", nargs="*", help="all that are no variants by default")
     parser.add_argument("--seeds", type=int, help="number of seeds; that of the preset by default")
     parser.add_argument("--out", type=Path, default=Path("peers"), help="folder of results and tables")
@@ -69,10 +71,8 @@ def main() -> None:
 
 def chosen_sets(wanted: list[str]) -> list[str]:
     """Names of data sets, groups among them spelt out."""
-    groups = {
-        "tune": [name for name, source in SETS.items() if source.tune],
-        "report": [name for name, source in SETS.items() if not source.tune],
-    }
+    sides = ("tune", "report", "strangers")
+    groups = {side: [name for name, source in SETS.items() if source.side == side] for side in sides}
     return list(dict.fromkeys(name for word in wanted for name in groups.get(word, [word])))
 
 
