@@ -48,7 +48,7 @@ ROOMS: dict[str, set[str]] = {
 FILES: dict[str, set[str] | None] = {
     "_keys": None,
     "_checks": None,
-    "_atomic": {"train", "model", "hub", "papers", "html", "cli"},
+    "_atomic": {"train", "model", "hub", "papers", "pl", "html", "cli"},
     "_disk": {"train", "model", "pp"},
     "_storage": {"_disk", "train", "pp", "cli"},
     "_runs": {"tl", "pl"},

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import matplotlib.pyplot as plt
 import pytest
 
-from distaff.pl._figure import p_text, set_names, short_names, shorten, wrap
+from distaff.pl._figure import finish, p_text, set_names, short_names, shorten, wrap
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,17 @@ def test_set_names() -> None:
 )
 def test_p_text(value, text) -> None:
     assert p_text(value) == text
+
+
+@pytest.mark.parametrize("ending", [".pdf", ".svg", ".png", ""])
+def test_a_figure_that_cannot_be_drawn_leaves_the_one_that_was_there(tmp_path, ending) -> None:
+    old = [tmp_path / f"a{ending}"] if ending else [tmp_path / "a.png", tmp_path / "a.pdf"]
+    for path in old:
+        path.write_text("old")
+    figure = plt.figure()  # of the user, without a layout that draws it once before
+    figure.suptitle(r"$\frac{$")
+    with pytest.raises(ValueError, match="frac"):
+        finish(figure, show=False, save=tmp_path / f"a{ending}")
+    plt.close(figure)
+    assert [path.read_text() for path in old] == ["old"] * len(old)
+    assert sorted(tmp_path.iterdir()) == sorted(old)

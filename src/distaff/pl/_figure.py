@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
+from distaff._atomic import write_whole
 from distaff._checks import check_flag, check_path, error
 
 __all__ = [
@@ -78,10 +80,18 @@ def finish(
     if save is not None:
         path = check_path("save", save)
         paths = [path] if path.suffix else [path.with_suffix(suffix) for suffix in FORMATS]
-        for target in paths:
-            figure.canvas.figure.savefig(target, dpi=RESOLUTION)
+        drawn = {target: _drawn(figure, target.suffix[1:]) for target in paths}
+        for target, data in drawn.items():
+            write_whole(target, data)
     if show or (show is None and own and mpl.is_interactive()):
         plt.show()
+
+
+def _drawn(figure: Figure | SubFigure, form: str) -> bytes:
+    """Figure as a file has it: matplotlib opens the file first, and a figure that fails would empty it."""
+    data = BytesIO()
+    figure.canvas.figure.savefig(data, format=form, dpi=RESOLUTION)
+    return data.getvalue()
 
 
 def point_size(n_cells: int) -> float:
