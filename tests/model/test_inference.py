@@ -58,6 +58,44 @@ READERS = {
 }
 
 
+@pytest.mark.parametrize("dispersion", ["gene", "gene-batch"])
+def test_parameters_do_not_depend_on_blocks(make_model, dispersion):
+    model = make_model(likelihood="zinb", dispersion=dispersion)
+    for parameter in model.module.likelihood.dispersion.parameters():
+        parameter.data.normal_()
+    whole, parts = (model.get_likelihood_parameters(batch_size=size) for size in (200, 7))
+    for name, values in whole.items():
+        np.testing.assert_allclose(parts[name], values, rtol=1e-5, err_msg=name)
+
+
+PLAIN = "weights must be 'uniform' for this model"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"prior": "softplus_normal"},
+        {"prior": "logistic_normal"},
+        {"prior": "spike_slab"},
+        {"prior": "vamp"},
+        {"likelihood": "poisson"},
+        {"use_observed_lib_size": False},
+    ],
+)
+def test_importance_weights_of_another_model_are_refused(make_model, options):
+    model = make_model(**options)
+    with pytest.raises(ValueError, match=PLAIN):
+        model.get_normalized_expression(n_samples_overall=5, weights="importance")
+    with pytest.raises(ValueError, match=PLAIN):
+        model.differential_expression(groupby="batch", weights="importance")
+
+
+def test_importance_weights_of_a_normal_latent(make_model):
+    model = make_model()
+    found = model.get_normalized_expression(n_samples_overall=5, weights="importance", return_numpy=True)
+    assert found.shape == (5, 16)
+
+
 @pytest.mark.parametrize("name", CHOICES)
 def test_folded_is_unfolded(make_model, monkeypatch, name):
     model = make_model(**CHOICES[name])
@@ -109,5 +147,7 @@ def test_blocks_as_one_array():
     assert np.array_equal(stack(rows.split([1, 2, 7])), rows.numpy())
     assert np.array_equal(stack([rows]), rows.numpy())
     assert stack([rows]).flags.owndata
+    alike = torch.arange(3.0).expand(10, 3)  # rows that are one in memory
+    assert np.array_equal(stack(alike.split(4)), alike.numpy())
     with pytest.raises(ValueError, match="There must be at least one cell, got 0"):
         stack([])

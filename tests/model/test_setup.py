@@ -2,6 +2,7 @@
 
 import anndata
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
@@ -275,3 +276,39 @@ def test_corrected_counts_on_request(make_adata):
     model = BetaVAE(adata, n_latent=2, n_hidden=8)
     model.train(1, seed=0, batch_size=32, accelerator="cpu", enable_progress_bar=False)
     assert np.isfinite(model.get_latent_representation()).all()
+
+
+@pytest.mark.parametrize("as_", ["reordered", "text", "ordered"])
+def test_the_order_of_categories_in_the_data_plays_no_part(make_adata, tmp_path, as_):
+    adata = make_adata(60, 12, covariates=True)
+    BetaVAE.setup_anndata(adata, batch_key="batch", categorical_covariate_keys=["donor", "label"])
+    model = BetaVAE(adata, n_latent=3, n_hidden=8, encode_covariates=True)
+    model.train(3, seed=0, lr=1e-2, batch_size=32, accelerator="cpu", enable_progress_bar=False)
+    other = make_adata(60, 12, covariates=True)
+    for key in ("batch", "donor", "label"):
+        column = other.obs[key].astype(str)
+        order = sorted(column.unique(), reverse=True)
+        types = {"reordered": pd.CategoricalDtype(order), "ordered": pd.CategoricalDtype(order, ordered=True)}
+        other.obs[key] = column.astype(types.get(as_, str))
+    before = other.obs.copy()
+    expected = model.get_latent_representation()
+    assert np.array_equal(model.get_latent_representation(other.copy()), expected)
+    model.save(tmp_path / "model")
+    loaded = BetaVAE.load(tmp_path / "model", adata=other)
+    assert np.array_equal(loaded.get_latent_representation(), expected)
+    query = BetaVAE.load_query_data(other, model, accelerator="cpu")
+    assert np.array_equal(query.get_latent_representation(), expected)
+    pd.testing.assert_frame_equal(other.obs[list(before)], before)
+
+
+def test_a_new_category_that_sorts_first_leaves_the_others_where_they_are(make_adata):
+    adata = make_adata(60, 12, covariates=True)
+    BetaVAE.setup_anndata(adata, categorical_covariate_keys=["donor"])
+    model = BetaVAE(adata, n_latent=3, n_hidden=8, encode_covariates=True)
+    fast = {"seed": 0, "lr": 1e-2, "batch_size": 32, "accelerator": "cpu", "enable_progress_bar": False}
+    model.train(3, **fast)
+    new = make_adata(60, 12, covariates=True)
+    new.obs["donor"] = pd.Categorical(["a new one"] * 4 + [str(name) for name in new.obs["donor"][4:]])
+    query = BetaVAE.load_query_data(new, model, accelerator="cpu")
+    query.train(1, **fast)
+    assert np.array_equal(query.get_latent_representation()[4:], model.get_latent_representation()[4:])

@@ -24,6 +24,11 @@ from distaff._checks import (
     name_list,
 )
 from distaff._compat import registered_genes
+from distaff.nn.libraries import ObservedLibrary
+from distaff.nn.likelihoods import NegativeBinomialLikelihood, ZeroInflatedNegativeBinomialLikelihood
+from distaff.nn.links import Identity
+from distaff.nn.posteriors import NormalPosterior
+from distaff.nn.priors import StandardNormalPrior
 from distaff.train import cell_positions
 
 __all__ = ["check_loader", "checked"]
@@ -53,6 +58,8 @@ def checked(method: Callable[..., Any]) -> Callable[..., Any]:
         if adata is not None:
             check_adata(adata)
         _check_values(given)
+        if given.get("weights") == "importance":
+            _check_weighted(self)
         if given.get("indices") is not None and adata is not None:
             cell_positions(given["indices"], adata.n_obs)
         _check_genes(self, given.get("gene_list"))
@@ -81,6 +88,26 @@ def _check_values(given: Mapping[str, Any]) -> None:
     size = known.get("library_size", 1)
     if not isinstance(size, np.ndarray) and not (isinstance(size, str) and size == "latent"):
         check_number("library_size", size, above=0)
+
+
+def _check_weighted(model: Any) -> None:
+    """Refuse scvi-tools' importance weights where they would be of another model than this."""
+    module = model.module
+    plain = (
+        type(module.posterior) is NormalPosterior
+        and type(module.posterior.link) is Identity
+        and type(module.prior) is StandardNormalPrior
+        and type(module.library) is ObservedLibrary
+        and type(module.likelihood) in (NegativeBinomialLikelihood, ZeroInflatedNegativeBinomialLikelihood)
+        and model.registry_["setup_args"]["size_factor_key"] is None
+    )
+    if not plain:
+        raise error(
+            "weights must be 'uniform' for this model",
+            got="'importance'",
+            fix="scvi-tools computes those for a latent with a standard normal prior, the negative binomial, "
+            "zero-inflated or not, and total counts as the library size.",
+        )
 
 
 def check_loader(dataloader: Any) -> None:

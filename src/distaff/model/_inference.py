@@ -157,7 +157,7 @@ def stack(blocks: Iterable[Tensor]) -> np.ndarray:
     for block in blocks:
         values = block.cpu().numpy()
         if n == 0:
-            found = np.empty_like(values)
+            found = np.empty(values.shape, values.dtype)  # cells first, whatever the order in ``values``
         if n + len(values) > len(found):
             found.resize((n + max(n, len(values)), *values.shape[1:]), refcheck=False)
         found[n : n + len(values)] = values

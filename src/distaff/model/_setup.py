@@ -14,7 +14,6 @@ from scipy import sparse
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 from scvi.data.fields import (
-    CategoricalJointObsField,
     CategoricalObsField,
     LayerField,
     NumericalJointObsField,
@@ -23,6 +22,7 @@ from scvi.data.fields import (
 
 from distaff._checks import check_adata, check_flag, check_obs_column, error, listing
 from distaff._compat import forget_manager, registered_genes, without_remarks
+from distaff.model._fields import CategoricalCovariates
 from distaff.model._fingerprint import ContentSum
 from distaff.model._minified import check_minified_alike, has_no_counts, minified_fields
 from distaff.model._unchanged import (
@@ -141,7 +141,7 @@ class SetupMixin:
                 CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
                 CategoricalObsField(REGISTRY_KEYS.LABELS_KEY, labels_key),
                 NumericalObsField(REGISTRY_KEYS.SIZE_FACTOR_KEY, size_factor_key, required=False),
-                CategoricalJointObsField(REGISTRY_KEYS.CAT_COVS_KEY, _as_list(categorical_covariate_keys)),
+                CategoricalCovariates(REGISTRY_KEYS.CAT_COVS_KEY, _as_list(categorical_covariate_keys)),
                 NumericalJointObsField(REGISTRY_KEYS.CONT_COVS_KEY, _as_list(continuous_covariate_keys)),
                 *minified_fields(cls, adata),
             ],
