@@ -79,6 +79,9 @@ def test_replicates_are_means_of_samples() -> None:
     assert contrast.group.ravel().tolist() == [1, 1]  # a, b
     assert contrast.reference.ravel().tolist() == [(3 + 6 + 7) / 3, 4.5]
     assert (contrast.n_pairs, contrast.test) == (2, "paired")
+    contrast = Contrast.of(Z, inside, ~inside, samples, min_cells=2)
+    assert contrast.group.ravel().tolist() == [1]  # of b: a has one cell there
+    assert (len(contrast.reference), contrast.n_pairs, contrast.test) == (2, 1, "none")
     samples[7] = "c"
     contrast = Contrast.of(Z, inside, ~inside, samples)
     assert contrast.reference.ravel().tolist() == [(3 + 6) / 2, 4.5, 7]

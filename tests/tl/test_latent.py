@@ -3,6 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scvi
+import torch
 
 import distaff as ds
 
@@ -152,6 +153,30 @@ def test_names_stay_with_the_same_model(adata, linear):
         assert list(adata.varm["distaff_traversal"]) == NAMES
     own = linear.get_loadings()
     np.testing.assert_array_equal(adata.varm["distaff_loadings"], own)
+
+
+@pytest.mark.parametrize("with_slot", [False, True])
+def test_the_description_of_the_factors_stays_with_the_same_model(adata, linear, with_slot):
+    ds.tl.latent(adata, linear)
+    if with_slot:
+        ds.tl.loadings(adata, linear)
+    ds.tl.factors(adata, linear)
+    ds.tl.rename_factors(adata, {"Factor 2": "stress"})
+    before = adata.uns["distaff"]["factors"].copy()
+    ds.tl.latent(adata, linear)
+    pd.testing.assert_frame_equal(adata.uns["distaff"]["factors"], before)
+    subset = adata[:40].copy()
+    ds.tl.latent(subset, linear)  # in which the factors have other shares
+    assert list(subset.uns["distaff"]["factors"]) == ["kind", "active", "kl"]
+
+
+def test_the_description_of_other_loadings_goes(adata, linear):
+    ds.tl.latent(adata, linear)
+    ds.tl.factors(adata, linear)
+    with torch.no_grad():
+        linear.module.decoder.weights.raw.mul_(2.0)
+    ds.tl.latent(adata, linear)
+    assert list(adata.uns["distaff"]["factors"]) == ["kind", "active", "kl"]
 
 
 def test_names_survive_a_file_and_noise(adata, linear, tmp_path):

@@ -177,11 +177,28 @@ def test_permuted_labels_of_pairs_and_single_samples() -> None:
 
 def test_too_few_samples_are_said() -> None:
     adata = donors_data(n_donors=3)
-    with pytest.warns(UserWarning, match="two samples or more.*'treated'"):
+    with pytest.warns(UserWarning, match="two samples of 10 cells or more.*'treated'"):
         tl.rank_factors(adata, "condition", reference="control", sample_key="donor")
     table = table_of(adata)
     assert table[["effect", "p_value", "q_value"]].isna().all(axis=None)
     assert table["log_bayes_factor"].notna().all()
+
+
+def test_samples_of_few_cells_are_no_replicates() -> None:
+    adata = donors_data(crossed=True)
+    rare = np.isin(adata.obs["donor"], ["d0", "d1"]) & (adata.obs["condition"] == "treated")
+    adata.obs["type"] = np.where(rare & ~adata.obs.duplicated(["donor", "condition"]), "rare", "other")
+    with pytest.warns(UserWarning, match="two samples of 10 cells or more.*'rare'"):
+        tl.rank_factors(adata, "type", sample_key="donor")
+    entry = adata.uns["distaff"]["rank_factors"]
+    groups = entry["groups"]
+    assert groups.loc["rare", ["n_cells", "n_samples", "n_pairs"]].tolist() == [2, 0, 0]
+    rare = table_of(adata).query("group == 'rare'")
+    assert rare[["p_value", "effect", "mean"]].isna().all(axis=None)
+    assert rare["log_bayes_factor"].notna().all()
+    assert entry["params"]["min_cells"] == 10
+    tl.rank_factors(adata, "type", sample_key="donor", min_cells=1)
+    assert adata.uns["distaff"]["rank_factors"]["groups"].loc["rare", "n_pairs"] == 2
 
 
 def test_a_group_of_one_cell() -> None:
@@ -256,6 +273,7 @@ def test_round_trip(tmp_path, kind) -> None:
         ("one", {}, ValueError, "two groups or more, got 'a'"),
         ("score", {}, ValueError, "groupby must name a column with groups.*bins"),
         ("rest", {}, ValueError, "may be called 'rest'"),
+        ("condition", {"min_cells": 0}, ValueError, "min_cells must be >= 1, got 0"),
     ],
 )
 def test_bad_input(groupby, options, kind, message) -> None:

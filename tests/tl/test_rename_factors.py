@@ -170,6 +170,22 @@ def test_a_model_keeps_the_names_that_were_given(make_adata, prior):
     assert len(pl.top_genes(adata, ["stress"])) == 1
 
 
+def test_a_renamed_factor_answers_to_the_name_that_the_model_gives_it(make_adata):
+    adata = make_adata(60, 12)
+    model.LinearVAE.setup_anndata(adata)
+    trained = model.LinearVAE(adata, n_latent=3)
+    trained.train(2, batch_size=32, accelerator="cpu", enable_progress_bar=False)
+    tl.latent(adata, trained)
+    for name in ("stress", "stress", "shock"):  # a cell of a notebook that runs again
+        tl.rename_factors(adata, {"Factor 2": name})
+        assert list(adata.uns["distaff"]["factors"].index) == ["Factor 1", name, "Factor 3"]
+    with pytest.raises(ValueError, match="names must name a factor once, got two names of 'shock'"):
+        tl.rename_factors(adata, {"Factor 2": "a", "shock": "b"})
+    tl.rename_factors(adata, {"Factor 1": "Factor 2"})  # a name that is in use means the factor that has it
+    tl.rename_factors(adata, {"Factor 2": "first"})
+    assert list(adata.uns["distaff"]["factors"].index) == ["first", "shock", "Factor 3"]
+
+
 @pytest.mark.parametrize("name", [".", "..", "_index", "a\0b", "\ud800"])
 def test_names_that_no_file_can_hold(name):
     adata = anndata.AnnData(obsm={"X_distaff": np.random.default_rng(0).normal(size=(9, 3))})

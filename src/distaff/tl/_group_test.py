@@ -39,12 +39,20 @@ class Contrast:
 
     @classmethod
     def of(
-        cls, Z: Floats, inside: NDArray[np.bool_], outside: NDArray[np.bool_], samples: pd.Series | None
+        cls,
+        Z: Floats,
+        inside: NDArray[np.bool_],
+        outside: NDArray[np.bool_],
+        samples: pd.Series | None,
+        min_cells: int = 1,
     ) -> Contrast:
-        """Gather the replicates from ``Z`` (cells, factors), samples that are on both sides first."""
+        """Gather the replicates from ``Z`` (cells, factors), samples that are on both sides first.
+
+        A sample with fewer than ``min_cells`` cells on a side is not there.
+        """
         if samples is None:
             return cls(Z[inside], Z[outside], n_pairs=0)
-        group, reference = (_sample_means(Z[side], samples[side]) for side in (inside, outside))
+        group, reference = (_sample_means(Z[side], samples[side], min_cells) for side in (inside, outside))
         both = group.index.intersection(reference.index).sort_values()
         first, second = (side.loc[[*both, *side.index.difference(both)]] for side in (group, reference))
         return cls(first.to_numpy(), second.to_numpy(), n_pairs=len(both))
@@ -176,8 +184,9 @@ def probability_larger(group: Floats, reference: Floats) -> Floats:
     return (ranks.sum(axis=0) - n * (n + 1) / 2) / (n * len(reference))
 
 
-def _sample_means(Z: Floats, samples: pd.Series) -> pd.DataFrame:
-    return pd.DataFrame(Z).groupby(samples.to_numpy(dtype=str), sort=True).mean()
+def _sample_means(Z: Floats, samples: pd.Series, min_cells: int) -> pd.DataFrame:
+    cells = pd.DataFrame(Z).groupby(samples.to_numpy(dtype=str), sort=True)
+    return cells.mean()[cells.size() >= min_cells]
 
 
 def _ratio(a: Floats, b: Floats) -> Floats:

@@ -60,8 +60,10 @@ def factors(
     - ``direction``: multiply factor and loadings by it to make the larger side positive. That side is the
       sign of the sum of the cubes of the centred loadings: it does not change with the constant that a
       softmax leaves free, and follows the few strong genes rather than the many weak ones. For a gene set
-      the sign of the sum of its own genes, see :meth:`distaff.model.AnnotatedVAE.get_terms`. 1 where the sign
-      is no choice, as latent or loadings are not negative, and without loadings
+      the sign of the sum of its own genes, see :meth:`distaff.model.AnnotatedVAE.get_terms`. Without
+      loadings that of the mean of a latent with a gate, which is 0 where a factor is off: it is then mostly
+      positive where it is on. 1 where the sign is no choice, as latent or loadings are not negative, and
+      for other latents without loadings
 
     and where there are loadings
 
@@ -118,6 +120,8 @@ def factors(
         table["n_genes"] = _gene_numbers(known, table, loadings)
         table["direction"] = _directions(known, table, loadings, values)
         table["top_genes"] = _top_genes(L, table["direction"].to_numpy(), n_top)
+    elif slots.inclusion in adata.obsm:
+        table["direction"] = np.where(values.mean(axis=0) < 0, -1, 1)
     else:
         table["direction"] = 1
     adata = adata.copy() if copy else adata

@@ -57,7 +57,8 @@ def latent(adata: AnnData, model: Any, *, key: str = DEFAULT_KEY, copy: bool = F
 
     - ``uns["{key}"]["model_names"]``: array (factors,), what the model calls its factors
 
-    Names that :func:`~distaff.tl.rename_factors` gave stay if the factors are the same: those of a model of
+    Of the same model and cells, what :func:`~distaff.tl.factors` has added to that table stays. Names that
+    :func:`~distaff.tl.rename_factors` gave stay if the factors are the same: those of a model of
     the same class with the same factors, each correlated by 0.99 or more with the one stored. Else all names
     are the model's. Scores, tests, clusters, UMAP and t-SNE of another latent under the same key are removed,
     and so are loadings that are not the model's.
@@ -99,9 +100,26 @@ def latent(adata: AnnData, model: Any, *, key: str = DEFAULT_KEY, copy: bool = F
         adata.obsm[slots.inclusion] = model.get_inclusion_probability(adata)
     entry = {**adata.uns.get(slots.uns, {}), slots.params: _params(model), **_history(model, names)}
     entry[slots.model_names] = np.array(own, dtype=str)
-    entry.pop(slots.factors, None)
-    adata.uns[slots.uns] = entry if table is None else {**entry, slots.factors: table}
+    described = entry.pop(slots.factors, None)
+    if table is not None:
+        entry[slots.factors] = _with_ranks(table, described, adata, model, slots) if unchanged else table
+    adata.uns[slots.uns] = entry
     return adata if copy else None
+
+
+def _with_ranks(
+    table: pd.DataFrame, described: pd.DataFrame | None, adata: AnnData, model: Any, slots: Slots
+) -> pd.DataFrame:
+    """Table with what :func:`~distaff.tl.factors` has added to it, if cells and loadings are the same."""
+    if described is None or not set(BASIC) <= set(described) or len(described) != len(table):
+        return table
+    if not all(np.array_equal(described[name], table[name], equal_nan=True) for name in ("active", "kl")):
+        return table  # of other cells with this latent
+    if "l2_norm" in described and slots.loadings not in adata.varm:  # there it was found to be the model's
+        loadings = model.get_loadings() if getattr(model, "has_loadings", True) else None
+        if loadings is None or not np.allclose(np.linalg.norm(loadings, axis=0), described["l2_norm"]):
+            return table
+    return described.assign(**table)
 
 
 def _table(

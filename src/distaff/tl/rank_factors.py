@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
-from distaff._checks import check_choice, check_flag, check_obs_column, error, listing
+from distaff._checks import check_choice, check_flag, check_int, check_obs_column, error, listing
 from distaff._keys import DEFAULT_KEY, Slots
 from distaff.metrics._contract import constant_columns
 from distaff.tl._group_test import Contrast, compare, probability_larger
@@ -31,6 +31,7 @@ def rank_factors(
     *,
     reference: str = REST,
     sample_key: str | None = None,
+    min_cells: int = 10,
     key: str = DEFAULT_KEY,
     use_rep: str | None = None,
     copy: bool = False,
@@ -39,8 +40,8 @@ def rank_factors(
 
     Cells of one donor are alike, so that a test that counts each as a replicate finds differences between
     any two sets of donors :cite:p:`Squair21`. With ``sample_key`` the replicates are means of each sample
-    over its cells, and the test is calibrated. Without it the replicates are cells, and the p-values hold for
-    these samples only.
+    over its cells, and the test is calibrated; samples with few cells are left out. Without it the replicates
+    are cells, and the p-values hold for these samples only.
 
     Samples with cells on both sides are pairs. With two of them or more the test is one of their differences
     ("paired"), joined by Welch's for the other samples if there are two or more on each side ("mixed"
@@ -65,6 +66,8 @@ def rank_factors(
         Group to compare the others with; ``"rest"`` for all cells outside of each group.
     sample_key
         Column of ``obs`` with the sample (donor, mouse, replicate) of each cell; cells without are left out.
+    min_cells
+        Cells that a sample must have in a group, or in what it is compared with, to be a replicate of it.
     key
         Prefix of the slots.
     use_rep
@@ -82,8 +85,8 @@ def rank_factors(
       (nats), ``mean`` and ``mean_reference`` of all replicates, ``positive``, ``positive_reference``,
       the shares of cells with a value above 0
     - ``"groups"``: DataFrame (groups, columns): ``n_cells``, ``n_cells_reference``, ``n_samples``,
-      ``n_samples_reference`` and ``n_pairs`` (0 without ``sample_key``), ``test`` ("paired", "mixed",
-      "welch", "none")
+      ``n_samples_reference`` and ``n_pairs`` (0 without ``sample_key``; samples with too few cells do not
+      count), ``test`` ("paired", "mixed", "welch", "none")
     - ``"params"``: arguments, number of cells left out
 
     Factors that do not vary, and those that ``uns["{key}"]["factors"]`` says are not active, are not tested:
@@ -114,6 +117,7 @@ def rank_factors(
     ['treated', 'Factor 2']
     """
     check_flag("copy", copy)
+    min_cells = check_int("min_cells", min_cells, minimum=1)
     Z, rep = representation(adata, key=key, use_rep=use_rep)
     groups = _labels(adata, groupby, "groupby")
     samples = None if sample_key is None else _labels(adata, sample_key, "sample_key")
@@ -128,17 +132,17 @@ def rank_factors(
     for name in names:
         inside = (groups == name).to_numpy()
         outside = ~inside if reference == REST else (groups == reference).to_numpy()
-        contrast = Contrast.of(values, inside, outside, samples)
+        contrast = Contrast.of(values, inside, outside, samples, min_cells)
         table = _table(name, Z.columns, values[inside], values[outside], contrast)
         table.loc[skipped, list(TESTED)] = np.nan
         tables.append(table.sort_values("p_value", kind="stable", na_position="last"))
         rows[name] = _describe(inside, outside, contrast, samples)
     described = pd.DataFrame.from_dict(rows, orient="index")
-    _warn(described, "cells" if samples is None else "samples")
+    _warn(described, "cells" if samples is None else f"samples of {min_cells} cells")
     adata = adata.copy() if copy else adata
     params = {"groupby": groupby, "reference": reference, "use_rep": rep, "n_missing": int((~used).sum())}
     if sample_key is not None:
-        params["sample_key"] = sample_key
+        params |= {"sample_key": sample_key, "min_cells": min_cells}
     store(adata, key, Slots.rank_factors, {"table": _joined(tables), "groups": described, "params": params})
     return adata if copy else None
 
@@ -190,7 +194,8 @@ def _table(
     limit = 0.5 / min(len(group), len(reference))
     p = probability_larger(group, reference).clip(limit, 1 - limit)
     table["log_bayes_factor"] = np.log(p / (1 - p))
-    table["mean"], table["mean_reference"] = contrast.group.mean(axis=0), contrast.reference.mean(axis=0)
+    for column, side in (("mean", contrast.group), ("mean_reference", contrast.reference)):
+        table[column] = side.mean(axis=0) if len(side) else np.nan
     table["positive"], table["positive_reference"] = (group > 0).mean(axis=0), (reference > 0).mean(axis=0)
     return table
 

@@ -32,7 +32,8 @@ def rename_factors(
     adata
         Annotated data with the table of :func:`~distaff.tl.latent` or :func:`~distaff.tl.factors`.
     names
-        New name of each factor to rename, or a list of the names of all in their order.
+        New name of each factor to rename, or a list of the names of all in their order. A factor that was
+        renamed also answers to the name that the model gives it.
     key
         Prefix of the slots.
     copy
@@ -84,7 +85,7 @@ def rename_factors(
             kind=KeyError,
         )
     old = [str(name) for name in table.index]
-    new = _new_names(old, names)
+    new = _new_names(old, names, _given_by_model(adata, slots, old))
     changed = dict(zip(old, new, strict=True))
     # all is worked out before anything is written: an error leaves adata as it was
     entry = {**adata.uns[slots.uns], Slots.factors: table.set_axis(new)}
@@ -109,11 +110,24 @@ def rename_factors(
     return adata if copy else None
 
 
-def _new_names(old: list[str], names: Mapping[str, str] | Sequence[str]) -> list[str]:
+def _given_by_model(adata: AnnData, slots: Slots, names: list[str]) -> dict[str, str]:
+    """What factors are called now, by the names that the model gives them."""
+    own = [str(name) for name in adata.uns[slots.uns].get(Slots.model_names, ())]
+    return dict(zip(own, names, strict=True)) if len(own) == len(names) else {}
+
+
+def _new_names(
+    old: list[str], names: Mapping[str, str] | Sequence[str], given_by_model: Mapping[str, str]
+) -> list[str]:
     """Names of all factors in their order, checked."""
     if isinstance(names, str) or not isinstance(names, Mapping | Sequence):
         raise error("names must be a dict or a list", got=repr(names), kind=TypeError)
     if isinstance(names, Mapping):
+        given_names = [name if name in old else given_by_model.get(name, name) for name in names]
+        twice = [name for name in dict.fromkeys(given_names) if given_names.count(name) > 1]
+        if twice:
+            raise error("names must name a factor once", got=f"two names of {listing(twice)}")
+        names = dict(zip(given_names, names.values(), strict=True))
         unknown = [name for name in names if name not in old]
         if unknown:
             raise error(
