@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from distaff.metrics import factor_dependence, mig
+from distaff.metrics._information import entropy, mutual_information
 
 N = 3000
 
@@ -33,10 +34,42 @@ def test_a_function_of_a_factor(factors) -> None:
     shares = factors["type"].value_counts(normalize=True)
     H = -(shares * np.log(shares)).sum()
     H_binary = -p * np.log(p) - (1 - p) * np.log(1 - p)
-    bias = 2 / (2 * N)
-    assert table.loc["type", "T cell"] == pytest.approx(1 - bias / H_binary)
-    assert table.loc["T cell", "type"] == pytest.approx((H_binary - bias) / H)
+    chance = 2 / (2 * N)
+    assert table.loc["type", "T cell"] == pytest.approx(1)
+    assert table.loc["T cell", "type"] == pytest.approx((H_binary - chance) / (H - chance), abs=1e-5)
     assert (np.diag(table) == 1).all()
+
+
+@pytest.mark.parametrize("n", [30, 100, 1000])
+def test_however_few_cells_a_function_is_1_and_chance_0(n) -> None:
+    rng = np.random.default_rng(n)
+    sub = rng.integers(0, 8, n)
+    found = []
+    for _ in range(20):
+        a, b = rng.normal(size=(2, n))
+        Y = {"a": a, "b": b, "exp a": np.exp(a), "sub": sub.astype(str), "type": (sub // 3).astype(str)}
+        found.append(factor_dependence(pd.DataFrame(Y)))
+    assert found[0].loc["a", "exp a"] == pytest.approx(1)
+    assert found[0].loc["sub", "type"] == pytest.approx(1)
+    assert np.mean([table.loc["a", "b"] for table in found]) < 0.03
+    assert np.mean([table.loc["type", "b"] for table in found]) < 0.03
+
+
+def test_chance_is_the_mean_over_permutations() -> None:
+    rng = np.random.default_rng(0)
+    b = rng.integers(0, 4, 40)
+    a = np.where(rng.random(40) < 0.5, rng.integers(0, 6, 40), b)
+    chance = np.mean([mutual_information(rng.permutation(a), b) for _ in range(4000)])
+    expected = (mutual_information(a, b) - chance) / (entropy(b) - chance)
+    assert factor_dependence(np.column_stack([a, b])).iloc[0, 1] == pytest.approx(expected, abs=0.005)
+
+
+def test_many_cells_take_the_first_order_of_chance() -> None:
+    rng = np.random.default_rng(0)
+    b = rng.integers(0, 3, 100_001)
+    a = np.where(rng.random(len(b)) < 0.5, rng.integers(0, 3, len(b)), b)
+    found = [factor_dependence(np.column_stack([a, b])[:n]).iloc[0, 1] for n in (100_000, 100_001)]
+    assert found[0] == pytest.approx(found[1], abs=1e-4)
 
 
 def test_continuous(factors) -> None:
@@ -70,6 +103,13 @@ def test_degenerate() -> None:
     assert np.isnan(table.loc["u", "v"])  # no cell has both
     assert np.isnan(table.loc["u", "same"])
     assert table.loc["same", "u"] == 0
+
+
+def test_a_class_a_cell_tells_nothing_of_another_factor() -> None:
+    table = factor_dependence(pd.DataFrame({"cell": list("abcdef"), "type": list("xxxyyy")}))
+    assert np.isnan(table.loc["cell", "type"])
+    assert table.loc["type", "cell"] == pytest.approx(0)
+    assert table.loc["cell", "cell"] == 1
 
 
 def test_bad_input() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.metrics.cluster import expected_mutual_information
 
 from distaff._checks import check_int, error
 from distaff.metrics._factors import Factor, Kinds, parse_factors
@@ -14,9 +16,18 @@ from distaff.metrics._information import bin_values, entropy, joint_counts, mutu
 
 __all__ = ["factor_dependence"]
 
+EXACT = 100_000  # cells; with more the expectation takes its time, and its first order is as good
+LEAST = 1e-9  # share of the entropy that chance must leave
+
 
 def factor_dependence(Y: Any, *, n_bins: int = 20, kinds: Kinds = None) -> pd.DataFrame:
-    r"""Share of the uncertainty of a factor that another factor takes away, :math:`I(y_j; y_k) / H(y_k)`.
+    r"""Share of the uncertainty of a factor that another factor takes away, beyond chance.
+
+    .. math:: D_{jk} = \frac{I(y_j; y_k) - E_{jk}}{H(y_k) - E_{jk}}
+
+    not below 0, with :math:`E_{jk}` the mean of :math:`I` over permutations of the labels. It is 1 where
+    :math:`y_k` is a function of :math:`y_j` and about 0 for independent factors, however many classes there
+    are and however few cells.
 
     Scores that take the best dimension and subtract the second best assume independent factors: where
     another factor takes away a share of factor :math:`k`, the dimension that stands for it does so too, and
@@ -37,13 +48,17 @@ def factor_dependence(Y: Any, *, n_bins: int = 20, kinds: Kinds = None) -> pd.Da
     Returns
     -------
     DataFrame (factors, factors) with values in [0, 1]: the row takes away from the uncertainty of the column,
-    so the table is not symmetric. The expected bias of independent factors is subtracted. The diagonal is 1;
-    NaN where a factor does not vary in the cells of the pair.
+    so the table is not symmetric. The diagonal is 1; NaN where the column does not vary in the cells of the
+    pair, and where chance takes all away, as a row does that has a class for each cell.
 
     Raises
     ------
     ValueError
         If the kind of a factor is not clear.
+
+    References
+    ----------
+    Vinh et al. (2010), :cite:p:`Vinh10`.
 
     Examples
     --------
@@ -88,8 +103,21 @@ def _shares(a: NDArray[np.int64], b: NDArray[np.int64]) -> tuple[float, float]:
     a, b = a[both], b[both]
     if len(a) == 0:
         return np.nan, np.nan
-    counts = joint_counts(a[:, None], b)[0]
-    n_a, n_b = (counts.sum(axis=1) > 0).sum(), (counts.sum(axis=0) > 0).sum()
-    shared = max(mutual_information(a, b) - (n_a - 1) * (n_b - 1) / (2 * len(a)), 0.0)
-    of_b, of_a = (min(shared / H, 1.0) if H > 0 else np.nan for H in (entropy(b), entropy(a)))
+    shared, chance = mutual_information(a, b), _by_chance(a, b)
+    of_b, of_a = (_beyond(shared, H, chance) for H in (entropy(b), entropy(a)))
     return of_b, of_a
+
+
+def _beyond(shared: float, H: float, chance: float) -> float:
+    """Share of what chance leaves of the entropy, NaN where that is nothing."""
+    left = H - chance
+    return min(max((shared - chance) / left, 0.0), 1.0) if left > LEAST * H else np.nan
+
+
+def _by_chance(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
+    """Mean information of permuted labels, in nats."""
+    counts = joint_counts(a[:, None], b)[0]
+    counts = counts[counts.any(axis=1)][:, counts.any(axis=0)]
+    if len(a) <= EXACT:
+        return float(expected_mutual_information(sparse.csr_matrix(counts), len(a)))
+    return (counts.shape[0] - 1) * (counts.shape[1] - 1) / (2 * len(a))
