@@ -49,6 +49,20 @@ def test_continuous_factor() -> None:
     assert explicitness(Z[:, [1]], y).value == pytest.approx(0.5, abs=0.05)
 
 
+def test_single_dimensions_are_judged_on_the_classes_that_have_a_score() -> None:
+    rng = np.random.default_rng(0)
+    y = np.repeat(["a", "b"], 100).astype(object)
+    Z = rng.normal(size=(200, 3))
+    Z[:, 0] += 0.5 * (y == "a")
+    y[[10, 20, 30]] = ["r1", "r2", "r3"]
+    Z[[10, 20, 30], 1] = [5, -5, 6]
+    score = explicitness(Z, y)
+    assert score.details["n_classes"]["y1"] == 2
+    areas = [roc_auc_score(y == c, Z[:, 0]) for c in "ab"]
+    assert score.matrix["y1"][0] == pytest.approx(np.mean(np.maximum(areas, np.subtract(1, areas))))
+    assert score.best_dimension["y1"] == 0
+
+
 def test_class_of_one_cell_has_no_score() -> None:
     y = np.array(["a"] * 100 + ["b"] * 100 + ["rare"])
     Z = np.random.default_rng(0).normal(size=(201, 2)) + 10 * (y == "a")[:, None]

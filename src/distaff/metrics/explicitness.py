@@ -67,7 +67,8 @@ def explicitness(
     Returns
     -------
     Score, see there. ``matrix`` holds the area under the curve of each dimension alone, in the better
-    direction; ``details`` holds ``n_classes``, those with a score: a class of a single cell has none.
+    direction, mean over the same classes; ``details`` holds ``n_classes``, those with a score: a class of a
+    single cell has none.
     ``summary["normalised"]`` is the score from 0 (chance) to 1.
 
     Raises
@@ -111,7 +112,7 @@ def explicitness(
             n_classes[i] = (~np.isnan(area)).sum()
             if n_classes[i]:
                 scores[i] = np.nanmean(area)
-                matrix[:, i] = np.where(block.constant, CHANCE, _single_areas(ranks, y))
+                matrix[:, i] = np.where(block.constant, CHANCE, _single_areas(ranks, y, ~np.isnan(area)))
     value = float(np.nanmean(scores)) if n_classes.any() else float("nan")
     return summarise(
         "explicitness",
@@ -142,11 +143,12 @@ def _areas(X: NDArray[np.float64], y: NDArray[np.int64], cv: int, seed: int) -> 
     return np.where(n_folds > 0, total / np.maximum(n_folds, 1), np.nan)
 
 
-def _single_areas(ranks: NDArray[np.float64], y: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(dimensions,) area under the curve in the better direction, mean over classes."""
-    positive = np.bincount(y)
-    members = (y[:, None] == np.arange(len(positive))).astype(np.float64)
-    area = _area(ranks.T @ members, positive, len(y))
+def _single_areas(
+    ranks: NDArray[np.float64], y: NDArray[np.int64], scored: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """(dimensions,) area under the curve in the better direction, mean over classes with a score."""
+    members = (y[:, None] == np.flatnonzero(scored)).astype(np.float64)
+    area = _area(ranks.T @ members, np.bincount(y)[scored], len(y))
     return np.maximum(area, 1 - area).mean(axis=1)
 
 
