@@ -3,6 +3,7 @@ import pytest
 import torch
 from scipy import sparse
 
+from distaff import tl
 from distaff.model import AnnotatedVAE, BetaVAE, LinearVAE, ProgramVAE, SparseVAE
 
 FAST = {"seed": 0, "batch_size": 32, "accelerator": "cpu", "enable_progress_bar": False}
@@ -126,6 +127,27 @@ def test_a_reference_of_one_batch_gets_a_row_of_zeros(make_reference, query):
     cells = reference.adata.copy()
     assert np.array_equal(model.get_latent_representation(cells), latent)
     assert np.array_equal(model.get_likelihood_parameters(cells)["mean"], mean)
+
+
+@pytest.mark.parametrize("encode_covariates", [False, True])
+def test_an_encoder_without_covariates_reads_cells_before_training(make_reference, query, encode_covariates):
+    model = BetaVAE.load_query_data(
+        query, make_reference(encode_covariates=encode_covariates), accelerator="cpu"
+    )
+    readers = [model.get_latent_representation, model.get_kl_per_dimension]
+    if encode_covariates:
+        for read in readers:
+            with pytest.raises(RuntimeError, match="train"):
+                read()
+        return
+    before = [read() for read in readers]
+    tl.latent(query, model)
+    with pytest.raises(RuntimeError, match="train"):
+        model.get_reconstruction_error()
+    model.train(2, **FAST)
+    for read, expected in zip(readers, before, strict=True):
+        assert np.array_equal(read(), expected)
+    assert np.array_equal(query.obsm["X_distaff"], before[0])
 
 
 def test_nothing_new_is_ready_at_once_and_refuses_to_train(make_reference, make_adata, tmp_path):

@@ -82,7 +82,7 @@ class PosteriorMixin(AbundanceMixin, InferenceMixin, RNASeqMixin, VAEMixin):
         """
         check_flag("give_mean", give_mean)
         check_flag("return_dist", return_dist)
-        self._check_if_trained(warn=False)
+        self._check_encoder()
         with isolated_rng(seed):  # also because scvi-tools' data loader draws a seed for its workers
             cells = adata, indices, batch_size, dataloader
             if give_mean and not return_dist:
@@ -151,7 +151,7 @@ class PosteriorMixin(AbundanceMixin, InferenceMixin, RNASeqMixin, VAEMixin):
             raise error(
                 "The KL must be computed from counts", got=f"minified_data_type={self.minified_data_type!r}"
             )
-        self._check_if_trained(warn=False)
+        self._check_encoder()
         with isolated_rng(seed), folded(self.module):
             size = ENCODED if batch_size is None else batch_size
             minibatches = self._minibatches(adata, indices, size)
@@ -192,7 +192,7 @@ class PosteriorMixin(AbundanceMixin, InferenceMixin, RNASeqMixin, VAEMixin):
                 fix="Use SparseVAE, or a non-negative prior with gate=True.",
                 kind=TypeError,
             )
-        self._check_if_trained(warn=False)
+        self._check_encoder()
         return stack(q.inclusion for q in self._encoded(self.module.posterior_of, adata, indices, batch_size))
 
     @torch.inference_mode()

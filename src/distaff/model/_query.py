@@ -40,9 +40,9 @@ class QueryMixin:
         Only what belongs to new batches and new categories of covariates is left to be trained: their rows in
         the tables of encoder and decoder, which start at the mean of the known ones, and their dispersion.
         The latent of cells that the reference knows does not change by a bit. Where the encoder has no
-        covariates, that of the query does not either.
+        covariates (``encode_covariates=False``), that of the query does not either, and can be read at once.
 
-        A query without new categories is ready at once. Any other must be trained first.
+        A query without new categories is ready at once. All else of any other must be trained first.
 
         Parameters
         ----------
@@ -137,6 +137,12 @@ class QueryMixin:
         model.is_trained_ = not query_parameters(model.module)
         model.to_device(torch_device)
         return model
+
+    def _check_encoder(self: Any) -> None:
+        """Refuse to encode cells before training, unless it would leave the encoder of a reference as it is."""
+        module = self.module
+        if not module.frozen or query_parameters(module.encoder) or query_parameters(module.posterior):
+            self._check_if_trained(warn=False)
 
     def _check_trainable(self: Any) -> None:
         """Refuse to train where nothing is left to be trained, or the data are no longer what they were."""
