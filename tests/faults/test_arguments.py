@@ -58,6 +58,8 @@ CHOICES = [  # class, argument, value, error, message
     ("BetaVAE", "capacity", np.inf, ValueError, "capacity must be finite, got inf"),
     ("BetaVAE", "dropout_rate", 1.0, ValueError, "dropout_rate must be < 1, got 1.0"),
     ("BetaVAE", "likelihood", "NB", ValueError, "likelihood must be one of 'nb', .*, got 'NB'"),
+    ("ProgramVAE", "likelihood", "zinp", ValueError, "likelihood must be one of 'nb', 'zinb', 'poisson', 'normal', got 'zinp'"),
+    ("ProgramVAE", "likelihood", "normal", ValueError, "one of 'nb', 'zinb', 'poisson' with init='nmf', got 'normal'. Pass init=None"),
     ("BetaVAE", "dispersion", "gene-batch", ValueError, "must have two groups or more, got one. Pass batch_key"),
     ("BetaVAE", "use_observed_lib_size", "no", TypeError, "use_observed_lib_size must be True or False, got 'no'"),
     ("BetaVAE", "encode_covariates", 3, TypeError, "encode_covariates must be True or False, got 3"),

@@ -213,6 +213,15 @@ def test_names(kind, cells, fault):
     refused(kind, adata, message, error, **setup)
 
 
+def test_text_of_numpy_is_text(kind, cells):
+    adata = cells()
+    adata.obs["x"] = np.array(
+        [np.str_("a"), "b"] * 30, dtype=object
+    )  # as astype(str) leaves categories with gaps
+    kind.setup_anndata(adata, batch_key="x")
+    assert set(adata.obs["_scvi_batch"]) == {0, 1}
+
+
 @pytest.mark.parametrize("as_sparse", [True, False])
 @pytest.mark.parametrize("value", [np.inf, -1.0, 0.5])
 def test_values_in_a_file(kind, cells, tmp_path, as_sparse, value):

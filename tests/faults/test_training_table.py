@@ -118,7 +118,13 @@ NUMBERS = {
     "no time": ({"max_time": {}}, ValueError, "Training must end an epoch, got none. Something stopped it before: max_time"),
     "a number for a profiler": ({"profiler": 3}, TypeError, "profiler must be a list of Lightning's profilers, got int"),
     "checks as text": ({"num_sanity_val_steps": "a"}, TypeError, "num_sanity_val_steps must be an integer, got 'a'"),
-    "a typo": ({"max_epoch": 3}, TypeError, "unexpected keyword argument 'max_epoch'"),
+    "a typo": ({"max_epoch": 3}, TypeError, "of its own or of Lightning's trainer, got 'max_epoch'. Did you mean max_epochs?"),
+    "epochs": ({"epochs": 3}, TypeError, "got 'epochs'. Did you mean max_epochs?"),
+    "epochs of others": ({"n_epochs": 3}, TypeError, "got 'n_epochs'. Did you mean max_epochs?"),
+    "learning rate of others": ({"learning_rate": 0.1}, TypeError, "got 'learning_rate'. Did you mean lr?"),
+    "plan of others": ({"plan_kwargs": {"lr": 0.1}}, TypeError, "got 'plan_kwargs'. Did you mean lr?"),
+    "a typo of Lightning's": ({"gradient_clip": 1.0}, TypeError, "got 'gradient_clip'. Did you mean gradient_clip_val?"),
+    "like nothing": ({"xyz": 1}, TypeError, "of its own or of Lightning's trainer, got 'xyz'.$"),
 }  # fmt: skip
 
 
@@ -143,6 +149,14 @@ def test_arguments_of_train(untrained, build, cells, fast, name, fault):
     with pytest.raises(error, match=message):
         model.train(**{"max_epochs": 1, **fast, **changed})
     assert not model.is_trained_
+
+
+@pytest.mark.parametrize("name", ["BetaVAE", "FSCLVM"])
+def test_unknown_arguments_are_refused_before_a_trainer_is_made(untrained, build, cells, name, caplog):
+    model = untrained.setdefault(name, build(name, cells()))
+    with caplog.at_level("INFO"), pytest.raises(TypeError, match="got 'epochs'"):
+        model.train(epochs=3)
+    assert not caplog.records
 
 
 def test_the_curves_that_can_be_watched_are_those_of_the_history(build, cells, fast, model_name):

@@ -99,12 +99,12 @@ class ModelConfig:
     init: str | None = None
 
     def __post_init__(self) -> None:
-        self._check_init()
         for name in ("use_observed_lib_size", "encode_covariates"):
             check_flag(name, getattr(self, name))
         check_number("dropout_rate", self.dropout_rate, minimum=0, below=1)
         check_choice("likelihood", self.likelihood, LIKELIHOODS)
         check_choice("dispersion", self.dispersion, DISPERSIONS)
+        self._check_init()
         if self.dispersion == "fixed" and self.likelihood != "normal":
             raise error("dispersion='fixed' must have likelihood='normal'", got=repr(self.likelihood))
         no_density = self.latent.has_gate or self.latent.prior == "deterministic"
@@ -126,7 +126,8 @@ class ModelConfig:
                 "init must be None", got=f"{self.init!r} with decoder={self.decoder.decoder!r}", fix=fix
             )
         if self.likelihood not in COUNT_LIKELIHOODS:
-            raise error("init must be None", got=f"{self.init!r} with likelihood={self.likelihood!r}")
+            rule = f"likelihood must be one of {listing(COUNT_LIKELIHOODS)} with init={self.init!r}"
+            raise error(rule, got=repr(self.likelihood), fix="Pass init=None for another.")
         signed = self.init not in NON_NEGATIVE_STARTS
         if signed and (self.decoder.non_negative or self.latent.needs_positive_start):
             raise error("init must be non-negative for non-negative parts", got=repr(self.init), fix=fix)

@@ -318,7 +318,7 @@ def _check_categorical(adata: AnnData, key: str | None, name: str) -> None:
             fix="Leave these cells out, or give them a category of their own.",
         )
     values = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
-    kinds = sorted({type(value).__name__ for value in values}) if values.dtype == object else []
+    kinds = sorted({_kind(value) for value in values}) if values.dtype == object else []
     if len(kinds) > 1 or not {"dict", "list", "set"}.isdisjoint(kinds):
         raise error(
             f"adata.obs[{key!r}] ({name}) must hold values of one plain kind",
@@ -326,6 +326,11 @@ def _check_categorical(adata: AnnData, key: str | None, name: str) -> None:
             fix=f"Make them text: adata.obs[{key!r}].astype(str).",
             kind=TypeError,
         )
+
+
+def _kind(value: Any) -> str:
+    """Name of a value's type; text of numpy, as ``astype(str)`` of categories leaves it, is text like any."""
+    return "str" if isinstance(value, str) else type(value).__name__
 
 
 def _check_numbers(adata: AnnData, key: str, name: str) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from inspect import signature
 from math import ceil
 from os import PathLike
 from typing import Any
@@ -157,10 +158,10 @@ class TrainingMixin(KeptRunMixin):
             raise ValueError(
                 "The model has no data to train on. Load it with adata=..., or pass datamodule=..."
             )
+        check_trainer_arguments(trainer_kwargs, own=signature(self.train).parameters)
         self._check_not_minified()
         self._check_trainable()
         check_flag("early_stopping", early_stopping)
-        check_trainer_arguments(trainer_kwargs)
         phases = None if lr_schedule is None else LearningRatePhases(lr_schedule)
         n_cells = self.adata.n_obs if datamodule is None else number_of_cells(datamodule)
         n_epochs = number_of_epochs(max_epochs, n_cells, phases, most=self._most_epochs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from math import ceil
 from os import PathLike
 from typing import Any
@@ -187,8 +188,8 @@ class FSCLVM(TermsOfFSCLVM, KeptRunMixin, SavingMixin, SetupMixin, BaseModelClas
         """
         if self.adata is None:
             raise ValueError("The model has no data to train on. Load it with adata=...")
+        check_trainer_arguments(trainer_kwargs, own=signature(self.train).parameters)
         self._check_own_data()
-        check_trainer_arguments(trainer_kwargs)
         if number_of_processes(accelerator, devices, trainer_kwargs.get("num_nodes", 1)) > 1:
             raise error("FSCLVM must be trained on one device", got=f"devices={devices!r}")
         if max_epochs is not None:

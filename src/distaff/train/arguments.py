@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from inspect import signature
 from numbers import Integral
 from typing import Any
 
 import scvi
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import Profiler
@@ -21,19 +23,23 @@ COUNTS = {"accumulate_grad_batches": 1, "check_val_every_n_epoch": 1, "early_sto
 COUNTS |= {"log_every_n_steps": 0, "min_epochs": 0, "num_nodes": 1, "num_sanity_val_steps": -1}
 NEVER_NONE = {"accumulate_grad_batches", "detect_anomaly", "num_nodes"}
 UNLIMITED = -1  # of max_steps
+TRAINERS = (Trainer, scvi.train.Trainer)  # the second hands on to the first what it does not know
+OTHER_NAMES = dict.fromkeys(("epochs", "n_epochs", "num_epochs", "num_train_epochs"), "max_epochs")
+OTHER_NAMES |= {"learning_rate": "lr", "plan_kwargs": "lr", "use_gpu": "accelerator", "random_state": "seed"}
 MONITORS = {"early_stopping": "early_stopping_monitor", "enable_checkpointing": "checkpointing_monitor"}
 
 
-def check_trainer_arguments(given: Mapping[str, Any]) -> None:
-    """Check what has a value among the keywords of ``train``.
+def check_trainer_arguments(given: Mapping[str, Any], *, own: Collection[str]) -> None:
+    """Check what goes on from ``train``, which has arguments of its ``own``: the names, and what has a value.
 
     Raises
     ------
     TypeError
-        If an argument is of another kind.
+        If there is no such argument, or one is of another kind.
     ValueError
         If no minibatch would be trained on, or a number is out of its range.
     """
+    _check_names(given, own)
     known = {name: value for name, value in given.items() if value is not None or name in NEVER_NONE}
     for name in COUNTS.keys() & known:
         check_int(name, known[name], minimum=COUNTS[name])
@@ -50,6 +56,18 @@ def check_trainer_arguments(given: Mapping[str, Any]) -> None:
     _check_kind("callbacks", known.get("callbacks", []), Callback)
     if not isinstance(known.get("logger"), bool):
         _check_kind("logger", known.get("logger", []), Logger)
+
+
+def _check_names(given: Collection[str], own: Collection[str]) -> None:
+    taken = {name for trainer in TRAINERS for name in signature(trainer).parameters}
+    taken.add("trainer_config")  # of scvi-tools' runner: more of them in one
+    known = sorted((taken | set(own)) - {"kwargs", "trainer_kwargs"})
+    for name in given:
+        if name not in taken:
+            close = [OTHER_NAMES[name]] if name in OTHER_NAMES else get_close_matches(name, known, n=1)
+            fix = f"Did you mean {close[0]}?" if close else ""
+            rule = "train must be given arguments of its own or of Lightning's trainer"
+            raise error(rule, got=repr(name), fix=fix, kind=TypeError)
 
 
 def _check_kind(name: str, value: Any, kind: type) -> None:
