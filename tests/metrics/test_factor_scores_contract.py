@@ -262,6 +262,17 @@ def test_order_of_cells(name, latent, labels, results) -> None:
     assert_same(results[name], other, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", [*SCORES, "svm"])
+def test_order_of_cells_that_are_alike(name, latent, labels) -> None:
+    """Cells with the same latent may have different labels."""
+    score = partial(metrics.sap, classifier="svm") if name == "svm" else SCORES[name]
+    Z = latent[:, :2].round()
+    order = np.random.default_rng(3).permutation(1200)
+    one, other = score(Z, labels), score(Z[order], labels.iloc[order])
+    assert_same(one, other)
+    assert other.summary == pytest.approx(one.summary)
+
+
 def test_sign_and_scale(name, latent, labels, results) -> None:
     other = SCORES[name](latent * [-1.0, 2.0, -0.5, 1.5] + 5, labels)
     if name == "irs":  # weighs dimensions by their range

@@ -7,7 +7,13 @@ import pytest
 from scipy import stats
 
 from distaff.metrics._information import joint_counts
-from distaff.metrics._resampling import LevelSampler, canonical_columns, canonical_rows, stratified_folds
+from distaff.metrics._resampling import (
+    LevelSampler,
+    canonical_columns,
+    canonical_rows,
+    sort_alike,
+    stratified_folds,
+)
 from distaff.metrics._scaling import clip_extremes, standardise
 
 
@@ -87,3 +93,10 @@ def test_dimensions_with_equal_sums_have_an_order():
     assert len(set(np.arange(5) @ far)) == 1
     found = Z[:, canonical_columns(Z)]
     np.testing.assert_array_equal(Z[:, ::-1][:, canonical_columns(Z[:, ::-1])], found)
+
+
+def test_labels_of_cells_that_are_alike_are_sorted():
+    Z = np.array([[0.0, 1], [0, 1], [0, 2], [3, 2], [3, 2], [3, 2]])
+    np.testing.assert_array_equal(sort_alike(np.array([2, 1, 0, 2, 1, 0]), Z), [1, 2, 0, 0, 1, 2])
+    labels = np.array([3, 2, 1])
+    assert sort_alike(labels, np.arange(3.0)[:, None]) is labels

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from distaff.metrics._contract import Block, Problem
-from distaff.metrics._resampling import canonical_rows, stratified_folds
+from distaff.metrics._resampling import canonical_rows, sort_alike, stratified_folds
 from distaff.metrics._scaling import clip_extremes, standardise
 from distaff.metrics._softmax import held_out, probabilities
 
@@ -44,7 +44,7 @@ def _share(
     cv: int | None,
     seed: int,
 ) -> float:
-    y = problem.values(index, block)[rows]
+    y = sort_alike(problem.values(index, block)[rows], X)
     if problem.factors[index].kind == "continuous":
         return _of_ranks(X, rankdata(y), cv, seed)
     return _of_classes(X, y, cv, seed)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-__all__ = ["LevelSampler", "canonical_columns", "canonical_rows", "stratified_folds"]
+__all__ = ["LevelSampler", "canonical_columns", "canonical_rows", "sort_alike", "stratified_folds"]
 
 N_KEYS = 32  # cells, the outermost ones, that tell dimensions apart whose sums over all cells are equal
 
@@ -27,7 +27,7 @@ def canonical_rows(Z: NDArray[np.float64]) -> NDArray[np.int64]:
     Of cells that lie equally far out, such as the two ends of a single dimension, the one on the side of the
     short tails comes first. Where that is the same too, as where one cell has in one dimension what another
     has in a second, dimensions count differently, in an order that the other cells give them. Cells that are
-    alike in this too keep their order.
+    alike in this too keep their order; see :func:`sort_alike` for their labels.
     """
     distance = _distances(Z)
     each = np.ones(Z.shape[1], dtype=np.int64)
@@ -40,6 +40,14 @@ def canonical_rows(Z: NDArray[np.float64]) -> NDArray[np.int64]:
     weights = np.empty_like(each)
     weights[np.argsort(place[np.argsort(order)] @ distance, kind="stable")] = np.arange(1, len(each) + 1)
     return np.lexsort((_side(Z, distance, weights), distance @ weights, *keys))
+
+
+def sort_alike(labels: NDArray[Any], Z: NDArray[np.float64]) -> NDArray[Any]:
+    """Labels of cells in canonical order, sorted among neighbours with the same ``Z``: they have no order."""
+    alike = (Z[1:] == Z[:-1]).all(axis=1)
+    if not alike.any():
+        return labels
+    return labels[np.lexsort((labels, np.cumsum(np.r_[True, ~alike])))]
 
 
 def _side(

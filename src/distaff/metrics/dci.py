@@ -15,7 +15,7 @@ from distaff.metrics._contract import Block, Problem, parse
 from distaff.metrics._dimension_score import summarise_dimensions, weighted_mean
 from distaff.metrics._factors import Kinds
 from distaff.metrics._learners import LEARNERS, importances
-from distaff.metrics._resampling import canonical_columns, canonical_rows
+from distaff.metrics._resampling import canonical_columns, canonical_rows, sort_alike
 from distaff.metrics._score import Score
 
 __all__ = ["dci"]
@@ -144,7 +144,7 @@ def _learn(
     results = Parallel(n_jobs=n_jobs, prefer="threads")(
         delayed(importances)(
             X,
-            problem.values(i, block)[rows],
+            sort_alike(problem.values(i, block)[rows], X),
             learner=learner,
             continuous=problem.factors[i].kind == "continuous",
             seed=seed,

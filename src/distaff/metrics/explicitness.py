@@ -13,7 +13,7 @@ from distaff._checks import check_int, check_n_jobs, check_number, check_seed
 from distaff.metrics._contract import constant_columns, parse, summarise
 from distaff.metrics._factors import Kinds
 from distaff.metrics._information import levels
-from distaff.metrics._resampling import canonical_rows
+from distaff.metrics._resampling import canonical_rows, sort_alike
 from distaff.metrics._scaling import CLIP, clip_extremes, standardise
 from distaff.metrics._score import Score
 from distaff.metrics._softmax import held_out
@@ -104,7 +104,7 @@ def explicitness(
         rows = canonical_rows(block.Z)
         X = standardise(clip_extremes(block.Z[rows], clip))
         ranks = rankdata(block.Z[rows], axis=0)
-        targets = [levels(problem, i, block, n_bins)[rows] for i in block.factors]
+        targets = [sort_alike(levels(problem, i, block, n_bins)[rows], X) for i in block.factors]
         areas = Parallel(n_jobs=n_jobs, prefer="threads")(
             delayed(_areas)(X, y, cv, random_state) for y in targets
         )

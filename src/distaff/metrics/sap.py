@@ -14,7 +14,7 @@ from distaff.metrics._contract import Block, Problem, parse, summarise
 from distaff.metrics._factors import Kinds
 from distaff.metrics._information import bin_columns, joint_counts
 from distaff.metrics._ranks import column_ranks
-from distaff.metrics._resampling import canonical_rows, stratified_folds
+from distaff.metrics._resampling import canonical_rows, sort_alike, stratified_folds
 from distaff.metrics._score import Score
 
 __all__ = ["sap"]
@@ -195,7 +195,7 @@ def _machines(
     rows = canonical_rows(block.Z)
     Z = block.Z[rows]
     columns = Parallel(n_jobs=n_jobs, prefer="threads")(
-        delayed(_machine)(Z, y[rows], block.constant, seed, balanced=balanced) for y in targets
+        delayed(_machine)(Z, sort_alike(y[rows], Z), block.constant, seed, balanced=balanced) for y in targets
     )
     return np.column_stack(columns)
 
