@@ -93,6 +93,24 @@ def test_terms(model, simulated):
     assert model.active_terms == terms.index[terms["active"]].to_list()
 
 
+def test_genes_of_a_term(model, simulated):
+    terms, loadings = model.get_terms(), model.get_loadings()
+    for name in model.factor_names:
+        genes = model.get_term_genes(name)
+        counts = genes["status"].value_counts().reindex(["kept", "added", "dropped"], fill_value=0)
+        assert counts.tolist() == terms.loc[name, ["n_kept", "n_added", "n_dropped"]].tolist()
+        assert genes["loading"].abs().is_monotonic_decreasing
+        assert genes["loading"].equals(loadings.loc[genes.index, name].rename("loading"))
+        assert ((genes["loading"] == 0) == (genes["status"] == "dropped")).all()
+        if name in simulated.varm["gene_sets"]:
+            in_set = simulated.varm["gene_sets"][name] != 0
+            assert set(genes.index[genes["in_set"]]) == set(in_set.index[in_set])
+        else:
+            assert genes["in_set"].all()
+    with pytest.raises(ValueError, match="term must be one of .*, got 'none'"):
+        model.get_term_genes("none")
+
+
 def test_true_programs_outweigh_random_sets(model):
     norm = model.get_terms()["l2_norm"]
     programs = norm[[name for name in norm.index if name.startswith(("identity", "activity"))]]
@@ -159,6 +177,17 @@ def test_missing_gene_sets(make_adata):
         KeyError, match=r"set_key must name a table of gene sets .*, got 'gene_sets'. Run distaff.pp"
     ):
         AnnotatedVAE(adata)
+
+
+def test_sets_that_lost_genes_since_they_were_stored(make_adata):
+    adata = make_adata()
+    ds.pp.gene_sets(adata, {"first": adata.var_names[:12], "last": adata.var_names[-12:]})
+    AnnotatedVAE.setup_anndata(adata)
+    AnnotatedVAE(adata)
+    variable = adata[:, :15].copy()
+    AnnotatedVAE.setup_anndata(variable)
+    with pytest.warns(UserWarning, match="12 genes or more, as when .* got fewer for 1 of 2: 'last'. Run"):
+        AnnotatedVAE(variable)
 
 
 def test_an_empty_set(make_adata):

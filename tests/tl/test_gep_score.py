@@ -198,6 +198,15 @@ def test_set_with_few_of_its_genes(adata) -> None:
         tl.gep_score(adata, {"far": ["g1", *(f"x{i}" for i in range(9))], "near": GENES[:3]})
 
 
+def test_a_set_without_a_gene_in_the_data_is_left_out(adata) -> None:
+    tl.gep_score(adata, {"near": GENES[:3], "last": GENES[5:9]})
+    expected, coverage = adata.obsm["gep_score"], adata.uns["gep_score"]["coverage"]
+    with pytest.warns(UserWarning, match="should have genes .*, got none of 1: 'far'. They are left out"):
+        tl.gep_score(adata, {"near": GENES[:3], "far": ["x1", "x2"], "last": GENES[5:9]})
+    pd.testing.assert_frame_equal(adata.obsm["gep_score"], expected)
+    pd.testing.assert_frame_equal(adata.uns["gep_score"]["coverage"], coverage)
+
+
 class TestErrors:
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -211,8 +220,8 @@ class TestErrors:
             ),
             ({"random_state": -1}, "random_state must be >= 0, got -1."),
             (
-                {"gene_sets": {"a": ["g1"], "b": ["x"]}},
-                "must have genes in adata.var_names, got none of 'b'.",
+                {"gene_sets": {"a": ["y"], "b": ["x"]}},
+                "must have genes in adata.var_names, got none of 'a', 'b'. Use gene sets of these genes.",
             ),
             ({"gene_sets": {"a": ["G1", "G2"]}}, "2 names differ in upper and lower case only"),
             ({"gene_sets": {"a": {"g1": 1.0, "g2": -1.0}}}, "must not be negative, got some in 'a'."),

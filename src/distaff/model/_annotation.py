@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -62,7 +63,9 @@ class Annotation:
         mask = _weights(table, f"adata.varm[{set_key!r}]")
         unnamed = [f"Set {i + 1}" for i in range(mask.shape[1])]
         names = [str(name) for name in getattr(table, "columns", unnamed)]
-        return cls(names, mask, _provenance(adata, set_key)).checked(set_key)
+        found = cls(names, mask, _provenance(adata, set_key)).checked(set_key)
+        _warn_of_small_sets(found, adata, set_key)
+        return found
 
     def checked(self, set_key: str, *, of: str = "") -> Annotation:
         """Return itself if every set has a gene and weights are finite; ``of`` says which genes count."""
@@ -113,6 +116,24 @@ def _provenance(adata: AnnData, set_key: str) -> dict[str, str] | None:
     if not isinstance(entry, Mapping) or not {"source", "sha256"} <= entry.keys():
         return None
     return {"source": PurePath(str(entry["source"])).name, "sha256": str(entry["sha256"])}
+
+
+def _warn_of_small_sets(sets: Annotation, adata: AnnData, set_key: str) -> None:
+    """Say that genes went after the sets were stored, such as by a choice of variable ones."""
+    entry = adata.uns.get(set_key)
+    limits = entry.get("parameters") if isinstance(entry, Mapping) else None
+    if not isinstance(limits, Mapping) or "min_genes" not in limits:
+        return
+    sizes = (sets.mask != 0).sum(axis=0)
+    small = [name for name, n in zip(sets.names, sizes, strict=True) if n < limits["min_genes"]]
+    if small:
+        message = error(
+            f"Gene sets of adata.varm[{set_key!r}] should have {limits['min_genes']} genes or more, as when "
+            "they were stored",
+            got=f"fewer for {len(small)} of {len(sets.names)}: {listing(small)}",
+            fix="Run distaff.pp.gene_sets on these genes.",
+        )
+        warnings.warn(str(message), UserWarning, stacklevel=2)
 
 
 def _weights(table: Any, place: str) -> np.ndarray:

@@ -184,12 +184,13 @@ class AnnotatedVAE(LambdaGroupMixin, NewTermsMixin, FactorModel):
         return table.index[table["active"]].to_list()
 
     def get_terms(self) -> pd.DataFrame:
-        """What became of each gene set.
+        """What became of each gene set; :meth:`get_term_genes` tells the genes of one.
 
         Returns
         -------
-        DataFrame with one row a factor: ``kind`` (annotated, sparse, dense), ``active``, ``l2_norm`` of its
-        loadings, ``n_genes`` with a loading, of which ``n_kept`` are in the set and ``n_added`` are not;
+        DataFrame with one row a factor: ``kind`` (annotated, sparse, dense), ``active``, whether any loading
+        is not zero (that of :func:`distaff.tl.latent` also asks whether cells differ in it), ``l2_norm`` of
+        its loadings, ``n_genes`` with a loading, of which ``n_kept`` are in the set and ``n_added`` are not;
         ``n_dropped`` genes of the set have none; ``direction`` is the sign of the sum of the loadings inside
         the set (1 where it is zero): multiply factor and loadings by it to make the larger side positive.
         """
@@ -208,6 +209,48 @@ class AnnotatedVAE(LambdaGroupMixin, NewTermsMixin, FactorModel):
             "direction": [-1 if value < 0 else 1 for value in direction],
         }
         return pd.DataFrame(table, index=self.factor_names)
+
+    def get_term_genes(self, term: str) -> pd.DataFrame:
+        """Genes that a gene set kept, took up and dropped.
+
+        How many genes a set takes up depends on ``lambda_off_mask``: smaller values let more of them in.
+
+        Parameters
+        ----------
+        term
+            Name of a factor, one of :attr:`factor_names`.
+
+        Returns
+        -------
+        DataFrame with one row a gene that is in the set or has a loading, the largest in size first:
+        ``loading``, ``in_set`` (all genes for a factor without annotation), ``status`` ("kept", "added",
+        "dropped").
+
+        Raises
+        ------
+        ValueError
+            If there is no factor of this name.
+
+        Examples
+        --------
+        >>> import distaff as ds
+        >>> adata = ds.datasets.simulate_gep(100, 200, random_state=0)
+        >>> ds.pp.gene_sets(adata, {"first": adata.var_names[:20]})
+        >>> ds.model.AnnotatedVAE.setup_anndata(adata)
+        >>> model = ds.model.AnnotatedVAE(adata)
+        >>> model.train(2, seed=0, accelerator="cpu", enable_progress_bar=False)
+        >>> genes = model.get_term_genes("first")
+        >>> int(genes["in_set"].sum())
+        20
+        """
+        place = self.factor_names.index(check_choice("term", term, self.factor_names))
+        loadings = self.get_loadings().iloc[:, place]
+        mask = np.asarray(self._data_spec.annotation_mask(len(self.factor_names)))
+        inside = mask[:, place].astype(bool)
+        used = loadings.to_numpy() != 0
+        status = np.select([used & inside, used], ["kept", "added"], "dropped")
+        table = pd.DataFrame({"loading": loadings, "in_set": inside, "status": status})[used | inside]
+        return table.sort_values("loading", key=abs, ascending=False, kind="stable")
 
 
 def _start(latent: str, likelihood: str) -> str | None:

@@ -86,7 +86,7 @@ def gep_score(
     -----
     UserWarning
         If cells have no counts, or more than 80 % of a set's genes are not in the data (AUCell leaves such
-        sets out).
+        sets out; we do if all of them are not).
 
     Raises
     ------
@@ -95,8 +95,8 @@ def gep_score(
     KeyError
         If there is no such layer.
     ValueError
-        If a gene set has no gene in the data, weights are negative, names of genes are not unique, values
-        are not finite, or ``top`` leaves no rank below the threshold.
+        If no gene set has a gene in the data, or one in ``varm`` has none; if weights are negative, names of
+        genes are not unique, values are not finite, or ``top`` leaves no rank below the threshold.
 
     Notes
     -----
@@ -186,18 +186,28 @@ def _read(adata: AnnData, source: Any) -> tuple[sparse.csr_matrix, pd.DataFrame,
         raise _negative(negative)
     places = [adata.var_names.get_indexer(list(weights)) for weights in sets.weights.values()]
     found = [place[place >= 0] for place in places]
-    missed = [name for name, place in zip(sets.weights, found, strict=True) if not len(place)]
-    if missed:
+    names = [name for name, place in zip(sets.weights, found, strict=True) if len(place)]
+    missed = [name for name in sets.weights if name not in set(names)]
+    if not names:
         genes = {gene for weights in sets.weights.values() for gene in weights}
         hint = naming_hint(
             genes, adata.var_names, of="the gene sets", if_case="use gene sets of the species of adata."
         )
-        raise _no_genes(missed, hint or "Remove these gene sets.")
+        raise _no_genes(missed, hint or "Use gene sets of these genes.")
+    if missed:
+        message = error(
+            "Every gene set should have genes in adata.var_names",
+            got=f"none of {len(missed)}: {listing(missed)}",
+            fix="They are left out.",
+        )
+        warnings.warn(str(message), UserWarning, stacklevel=3)
+    sizes = np.array([len(place) for place in places if (place >= 0).any()])
+    found = [place for place in found if len(place)]
     indptr = np.append(0, np.cumsum([len(place) for place in found]))
     mask = sparse.csc_matrix(
         (np.ones(indptr[-1]), np.concatenate(found), indptr), shape=(adata.n_vars, len(found))
     ).tocsr()
-    coverage = _coverage(list(sets.weights), np.diff(indptr), np.array([len(place) for place in places]))
+    coverage = _coverage(names, np.diff(indptr), sizes)
     return mask, coverage, {"source": sets.source, "sha256": sets.sha256}
 
 
