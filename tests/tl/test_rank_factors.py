@@ -184,6 +184,18 @@ def test_too_few_samples_are_said() -> None:
     assert table["log_bayes_factor"].notna().all()
 
 
+def test_the_floor_of_a_factor_is_not_positive() -> None:
+    adata = donors_data()
+    Z, treated = adata.obsm["X_distaff"], (adata.obs["condition"] == "treated").to_numpy()
+    Z[:, 0] = np.maximum(Z[:, 0], 0.3)
+    Z[:, 1] = np.maximum(Z[:, 1], 0.0)
+    tl.rank_factors(adata, "condition", reference="control")
+    table = table_of(adata).set_index("factor").sort_index()
+    for column, cells in (("positive", treated), ("positive_reference", ~treated)):
+        expected = (Z[cells] > np.float32([0.3, 0, 0, 0, 0])).mean(axis=0)
+        np.testing.assert_allclose(table[column], expected)
+
+
 def test_samples_of_few_cells_are_no_replicates() -> None:
     adata = donors_data(crossed=True)
     rare = np.isin(adata.obs["donor"], ["d0", "d1"]) & (adata.obs["condition"] == "treated")

@@ -83,7 +83,8 @@ def rank_factors(
       ``factor``, ``effect`` with its 95 % interval ``lower`` and ``upper``, ``statistic`` (t), ``p_value``,
       ``q_value`` (Benjamini and Hochberg :cite:p:`Benjamini95`, over the whole table), ``log_bayes_factor``
       (nats), ``mean`` and ``mean_reference`` of all replicates, ``positive``, ``positive_reference``,
-      the shares of cells with a value above 0
+      the shares of cells with a value above 0, and above the lowest of all cells: the floor of a
+      non-negative factor, below which none is reported
     - ``"groups"``: DataFrame (groups, columns): ``n_cells``, ``n_cells_reference``, ``n_samples``,
       ``n_samples_reference`` and ``n_pairs`` (0 without ``sample_key``; samples with too few cells do not
       count), ``test`` ("paired", "mixed", "welch", "none")
@@ -125,7 +126,7 @@ def rank_factors(
     groups, samples = groups[used], None if samples is None else samples[used]
     names = _groups_to_test(groups, groupby, reference)
     values = Z.to_numpy()[used]
-    skipped = constant_columns(values)
+    skipped, off = constant_columns(values), values.min(axis=0).clip(min=0)
     if use_rep is None:
         skipped |= inactive_factors(adata, key, Z.shape[1])
     tables, rows = [], {}
@@ -133,7 +134,7 @@ def rank_factors(
         inside = (groups == name).to_numpy()
         outside = ~inside if reference == REST else (groups == reference).to_numpy()
         contrast = Contrast.of(values, inside, outside, samples, min_cells)
-        table = _table(name, Z.columns, values[inside], values[outside], contrast)
+        table = _table(name, Z.columns, values[inside], values[outside], contrast, off)
         table.loc[skipped, list(TESTED)] = np.nan
         tables.append(table.sort_values("p_value", kind="stable", na_position="last"))
         rows[name] = _describe(inside, outside, contrast, samples)
@@ -179,6 +180,7 @@ def _table(
     group: NDArray[np.float64],
     reference: NDArray[np.float64],
     contrast: Contrast,
+    off: NDArray[np.float64],
 ) -> pd.DataFrame:
     """Results of one group, one row a factor."""
     table = pd.DataFrame({"group": name, "factor": factors.astype(str)})
@@ -196,7 +198,8 @@ def _table(
     table["log_bayes_factor"] = np.log(p / (1 - p))
     for column, side in (("mean", contrast.group), ("mean_reference", contrast.reference)):
         table[column] = side.mean(axis=0) if len(side) else np.nan
-    table["positive"], table["positive_reference"] = (group > 0).mean(axis=0), (reference > 0).mean(axis=0)
+    for column, cells in (("positive", group), ("positive_reference", reference)):
+        table[column] = (cells > off).mean(axis=0)
     return table
 
 
