@@ -172,3 +172,15 @@ def test_only_reads(scored) -> None:
 def test_bad_input(scored, options, kind, message) -> None:
     with pytest.raises(kind, match=message):
         pl.latent(scored, **options)
+
+
+@pytest.mark.parametrize("name", ["group", "a rather long name of a group"])
+def test_the_legend_is_whole(scored, name) -> None:
+    adata = scored.copy()
+    adata.obs["group"] = [f"{name} {i % 12}" for i in range(adata.n_obs)]
+    tl.disentanglement(adata, "group", metrics="mig")
+    ax = pl.latent(adata, metric="mig")[0, 0]
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.get_legend().get_texts()]
+    assert len(boxes) == 12
+    assert all(ax.figure.bbox.contains(*corner) for box in boxes for corner in (box.min, box.max))

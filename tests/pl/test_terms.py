@@ -70,3 +70,22 @@ def test_legend_is_below_a_long_name(factored) -> None:
     ax.figure.canvas.draw()
     label = ax.xaxis.label.get_window_extent()
     assert ax.get_legend().get_window_extent().y1 <= label.y0
+
+
+@pytest.mark.parametrize(("n_panels", "n_columns"), [(1, None), (3, None), (4, 2)])
+@pytest.mark.parametrize("name", ["group number", "a rather long name of a group"])
+def test_the_legend_is_whole(factored, n_panels, n_columns, name) -> None:
+    adata = factored.copy()
+    columns = [f"column {i}" for i in range(n_panels)]
+    for column in columns:
+        adata.obs[column] = [f"{name} {i % 9}" for i in range(adata.n_obs)]
+    axes = pl.terms(adata, color=columns, n_columns=n_columns)
+    figure = axes[0].figure
+    figure.canvas.draw()
+    for ax in axes:
+        texts = ax.get_legend().get_texts()
+        assert len(texts) == 9
+        for text in texts:
+            box = text.get_window_extent()
+            assert figure.bbox.contains(box.x0, box.y0)
+            assert figure.bbox.contains(box.x1, box.y1)

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from distaff.pl._figure import MISSING, SEQUENTIAL, SMALL, category_colors, scatter, wrap
 
-__all__ = ["MAX_LEGEND", "draw_classes", "draw_values", "is_numeric"]
+__all__ = ["MAX_LEGEND", "draw_classes", "draw_values", "is_numeric", "legend_lines"]
 
 CLIP = (1, 99)  # percentiles beyond which colours stop, so that outliers do not bleach the rest
 MAX_LEGEND = 12  # classes
+NAME = 18  # characters of a line of a legend
 
 
 def draw_values(
@@ -70,7 +71,7 @@ def draw_classes(
     )
     if len(classes) <= max_listed:
         for label, color in zip(classes, colors, strict=True):
-            ax.plot([], [], "o", color=color, label=wrap(str(label), 18), markersize=4)
+            ax.plot([], [], "o", color=color, label=wrap(str(label), NAME), markersize=4)
         # below the panel: beside it, the legend would push all panels of the column aside
         ax.legend(
             loc="upper center",
@@ -81,3 +82,13 @@ def draw_classes(
             handletextpad=0.1,
             columnspacing=0.8,
         )
+
+
+def legend_lines(column: pd.Series, max_listed: int = MAX_LEGEND) -> int:
+    """Lines of the legend of :func:`draw_classes`, which has two columns; 0 where nothing is listed."""
+    _, classes = pd.factorize(column, sort=True)
+    if len(classes) > max_listed:
+        return 0
+    lines = [1 + wrap(str(label), NAME).count("\n") for label in classes]
+    half = -(-len(lines) // 2)
+    return max(sum(lines[:half]), sum(lines[half:]))

@@ -39,6 +39,7 @@ __all__ = [
     "point_size",
     "scatter",
     "set_names",
+    "settle",
     "short_names",
     "shorten",
     "wrap",
@@ -57,6 +58,7 @@ BREAK = "\0"  # marks a place to break a name, such as that of a gene set, where
 SIZE_3D = 0.6  # of the area of a cell in the plane, since a box is drawn smaller
 ELEVATION, AZIMUTH = 22.0, -55.0  # degrees, from where a box is seen
 BOX_ZOOM = 1.15  # of a box, which leaves room for ticks that there are none of
+SETTLING = 3  # layouts until what is beside and below panels of fixed shape has found its place
 RESOLUTION = 200  # dots an inch, of raster files and of rasterised points
 
 
@@ -92,6 +94,12 @@ def _drawn(figure: Figure | SubFigure, form: str) -> bytes:
     data = BytesIO()
     figure.canvas.figure.savefig(data, format=form, dpi=RESOLUTION)
     return data.getvalue()
+
+
+def settle(figure: Figure | SubFigure) -> None:
+    """Lay a figure out until it stays: a single layout would cut off what is below square panels."""
+    for _ in range(SETTLING):
+        figure.canvas.figure.draw_without_rendering()
 
 
 def point_size(n_cells: int) -> float:

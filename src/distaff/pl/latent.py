@@ -15,7 +15,7 @@ from scipy.sparse import issparse
 
 from distaff._checks import check_int, check_number
 from distaff._keys import DEFAULT_KEY
-from distaff.pl._cells import MAX_LEGEND, draw_classes, draw_values
+from distaff.pl._cells import draw_classes, draw_values, legend_lines
 from distaff.pl._figure import (
     BACKGROUND,
     HIGHLIGHT,
@@ -26,6 +26,7 @@ from distaff.pl._figure import (
     new_figure,
     point_size,
     scatter,
+    settle,
     wrap,
 )
 from distaff.pl._read import Scored, embedding, read_scores
@@ -134,6 +135,7 @@ def latent(
     for ax in grid.ravel()[2 * len(rows) :]:
         ax.set_axis_off()
     _name_axes(axes[0, 0], basis_name)
+    settle(figure)
     finish(figure, show=show, save=save)
     return axes
 
@@ -213,12 +215,9 @@ def _draw_class(
 
 
 def _legend_lines(adata: AnnData, scored: Scored, row: str) -> int:
-    """Lines of two classes below the panel, 0 where nothing is listed."""
+    """Lines of the legend below the panel."""
     info = scored.factors.loc[row]
-    if info["kind"] != "categorical":
-        return 0
-    n_classes = _source(adata, info).nunique()
-    return -(-n_classes // 2) if n_classes <= MAX_LEGEND else 0
+    return legend_lines(_source(adata, info)) if info["kind"] == "categorical" else 0
 
 
 def _source(adata: AnnData, info: pd.Series) -> pd.Series:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from distaff._checks import check_int, check_number, check_obs_column, error
 from distaff._keys import DEFAULT_KEY
-from distaff.pl._cells import draw_classes, draw_values, is_numeric
+from distaff.pl._cells import draw_classes, draw_values, is_numeric, legend_lines
 from distaff.pl._factors import choose, factor_values, read_factors
 from distaff.pl._figure import (
     BACKGROUND,
@@ -25,6 +25,7 @@ from distaff.pl._figure import (
     new_figure,
     point_size,
     scatter,
+    settle,
     wrap,
 )
 
@@ -34,10 +35,11 @@ if TYPE_CHECKING:
 __all__ = ["terms"]
 
 PANEL = 2.8  # inches
+SIDE = 0.5  # inches of numbers and label of the vertical axis
 TITLE = 0.65  # inches of title and label of the axis
 LEGEND_LINE = 0.17  # inches
 LEGEND_OFFSET = -0.2  # below the label of the axis
-LABEL_LINE = 0.16  # inches of a line of the label
+LABEL_LINE = 0.16  # inches of a line of the label or the title
 MAX_COLUMNS = 3
 MAX_LISTED = 24  # classes in the legend: there is room below a panel of this size
 COLOR = "#0072B2"  # of cells that are not coloured by anything
@@ -124,6 +126,8 @@ def terms(
         _draw(panel, points, column, size, below)
         panel.set_xlabel(below, fontsize=TEXT)
         panel.set_ylabel(wrap(names[1], 36), fontsize=TEXT)
+    if ax is None:
+        settle(axes[0].figure)
     # a figure that was passed in belongs to the caller, and may not be complete
     finish(axes[0].figure, show=show, save=save, own=ax is None)
     return axes
@@ -133,10 +137,11 @@ def _new_axes(labels: list[pd.Series | None], n_columns: int | None, below: str)
     default = min(len(labels), MAX_COLUMNS)
     n_columns = default if n_columns is None else check_int("n_columns", n_columns, minimum=1)
     n_lines = -(-len(labels) // n_columns)
-    legends = [0 if column is None or is_numeric(column) else column.nunique() for column in labels]
-    lines = max((-(-n // 2) for n in legends if n <= MAX_LISTED), default=0)
-    height = PANEL + TITLE + LEGEND_LINE * lines + LABEL_LINE * below.count("\n")
-    figure = new_figure((PANEL + 0.5) * n_columns, height * n_lines)
+    named = [column for column in labels if column is not None]
+    legends = [legend_lines(column, MAX_LISTED) for column in named if not is_numeric(column)]
+    more = below.count("\n") + max((wrap(str(column.name)).count("\n") for column in named), default=0)
+    height = PANEL + TITLE + LEGEND_LINE * max(legends, default=0) + LABEL_LINE * more
+    figure = new_figure((PANEL + SIDE) * n_columns, height * n_lines)
     axes = figure.subplots(n_lines, n_columns, squeeze=False).ravel()
     for ax in axes[len(labels) :]:
         ax.set_axis_off()
