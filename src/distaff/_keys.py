@@ -63,6 +63,11 @@ class Slots:
         return f"{self.key}_traversal"
 
     @property
+    def genes(self) -> str:
+        """``var``: bool, whether the model was trained on the gene; written by ``distaff fit``."""
+        return f"{self.key}_genes"
+
+    @property
     def umap(self) -> str:
         """``obsm``: (cells, 2) UMAP of the latent."""
         return f"X_{self.key}_umap"

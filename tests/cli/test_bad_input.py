@@ -41,6 +41,24 @@ def age_with_gaps(adata):
     adata.obs.loc["cell3", "age"] = np.nan
 
 
+def tiny_batch(adata):
+    adata.obs["batch"] = ["tiny"] * 2 + ["rest"] * 118
+
+
+def without_layers(adata):
+    log_normalised(adata)
+    del adata.layers["counts"]
+
+
+def counts_in_raw(adata):
+    adata.raw = adata.copy()
+    without_layers(adata)
+
+
+def no_X(adata):
+    adata.X = None
+
+
 def sparse_genes(adata):
     """One gene for all cells, the others in the first half: the most variable ones leave cells empty."""
     matrix = adata.X.toarray()
@@ -51,7 +69,19 @@ def sparse_genes(adata):
 
 # change of the data, options, what the message must say
 CASES = {
-    "log-normalised": (log_normalised, [], ["adata.X must hold counts", "'cell0'"]),
+    "log-normalised": (
+        log_normalised,
+        [],
+        [
+            "adata.X must hold counts",
+            "'cell0'",
+            "counts: 'counts'. Pass --layer counts",
+            "--likelihood normal",
+        ],
+    ),
+    "log-normalised alone": (without_layers, [], ["such values). No layer of the file holds counts"]),
+    "counts in raw": (counts_in_raw, [], ["such values). The counts are in raw", "raw.to_adata()"]),
+    "no X": (no_X, [], ["adata.X must hold counts, got None. Layers with counts: 'counts'. Pass --layer"]),
     "nan": (not_finite, [], ["adata.X must be finite", "nan"]),
     "negative": (negative, [], ["adata.X must not be negative"]),
     "empty cell": (empty_cell, [], ["Every cell of adata.X must have counts", "'cell5'"]),
@@ -85,7 +115,12 @@ CASES = {
     "factor": (
         None,
         ["--factors", "condition,cell_tipe"],
-        ["factors must name", "'cell_tipe'", "'cell_type'"],
+        ["--factors must name", "'cell_tipe'. The columns are 'cell_type', ", "the tables are 'X_pca'."],
+    ),
+    "batch too small for genes": (
+        tiny_batch,
+        ["--batch-key", "batch", "--n-top-genes", "5"],
+        ["Every batch in obs column 'batch'", "got too few in 'tiny (2 cells)'. Pass --n-top-genes 0"],
     ),
     "genes": (sparse_genes, ["--n-top-genes", "5"], ["5 most variable genes", "--n-top-genes"]),
     "genes of real values": (
@@ -115,6 +150,21 @@ def test_data(case, write, fit, tmp_path, capsys):
     assert line.startswith("distaff: error: ")
     assert all(word in line for word in words), line
     assert [path.name for path in tmp_path.iterdir()] == ["cells.h5ad"]
+
+
+def test_advice_is_in_words_of_the_shell(write, fit, capsys):
+    assert fit(write(log_normalised)) == 2
+    line = error_line(capsys)
+    assert not any(word in line for word in ("layer=", "allow_non_integer", "adata.raw")), line
+
+
+def test_the_reason_of_a_regression_is_text(write, fit, capsys, monkeypatch):
+    def refuse(*_, **__):
+        raise ValueError(b"near singularities")
+
+    monkeypatch.setattr("scanpy.pp.highly_variable_genes", refuse)
+    assert fit(write(), "--n-top-genes", "5") == 2
+    assert "find the most variable ones, got near singularities. Pass --n-top-genes 0" in error_line(capsys)
 
 
 def test_missing_file(fit, tmp_path, capsys):

@@ -33,7 +33,7 @@ def result(done):
 def test_folder_holds_all_and_nothing_else(done):
     files = {path.relative_to(done).as_posix() for path in done.rglob("*") if path.is_file()}
     figures = {f"figures/{name}.png" for name in ("history", "embedding", "disentanglement", "latent")}
-    tables = {"scores.csv", "cluster_agreement.csv", "run.json", "adata.h5ad"}
+    tables = {"scores.csv", "cluster_agreement.csv", "factors.csv", "traversal.csv", "run.json", "adata.h5ad"}
     assert files == figures | tables | {f"model/model.{end}" for end in ("json", "pt", "safetensors")}
     assert sorted(path.name for path in done.parent.iterdir()) == ["cells.h5ad", "out"]
 
@@ -73,6 +73,30 @@ def test_tables(done):
     assert list(agreement["label"].unique()) == ["condition", "cell_type"]
 
 
+def test_tables_of_factors_and_genes(done, result):
+    factors = pd.read_csv(done / "factors.csv", index_col="factor")
+    assert list(factors.index) == list(result.uns["distaff"]["factors"].index)
+    assert sorted(factors["rank"]) == [1, 2, 3, 4]
+    genes = pd.read_csv(done / "traversal.csv", index_col="gene")
+    modelled = result.var["distaff_genes"].to_numpy()
+    np.testing.assert_allclose(genes, result.varm["distaff_traversal"][modelled], rtol=1e-5)
+    assert result.varm["distaff_traversal"][~modelled].isna().all(axis=None)
+
+
+def test_embedding_has_a_panel_of_the_first_factor_in_obs(write, fit, monkeypatch):
+    colors = []
+    draw = ds.pl.embedding
+
+    def spy(*args, **kwargs):
+        colors.append(kwargs["color"])
+        return draw(*args, **kwargs)
+
+    monkeypatch.setattr(ds.pl, "embedding", spy)
+    assert fit(write(), "--factors", "X_pca,cell_type,condition") == 0
+    assert fit(write(), "--overwrite") == 0
+    assert colors == ["cell_type", None]
+
+
 def test_model_loads_and_gives_the_same_latent(done, result):
     adata = result[:, result.var["distaff_genes"]].copy()
     model = ds.model.BetaVAE.load(str(done / "model"), adata=adata, accelerator="cpu")
@@ -95,6 +119,8 @@ def test_says_what_it_does_on_stderr_and_reports_on_stdout(write, fit, capfd):
     out, err = capfd.readouterr()
     assert out.startswith("Scores of single dimensions")
     assert "Written to" in out
+    assert "40 of 40 genes modelled" in out
+    assert "cluster_agreement.csv, factors.csv, scores.csv, traversal.csv" in out
     assert "modelling all 40 genes" in err
     assert all(line.startswith("distaff: ") for line in err.splitlines())
 
@@ -130,10 +156,16 @@ def test_second_model_under_another_key(write, fit, tmp_path):
 
 
 def test_same_key_again_leaves_nothing_of_the_first_model(write, fit, tmp_path):
-    assert fit(write(), "--factors", "condition") == 0
+    assert fit(write(), "--factors", "condition", "--model", "sparse") == 0
     first = str(shutil.move(tmp_path / "out", tmp_path / "first"))
-    assert fit(f"{first}/adata.h5ad") == 0
-    assert "disentanglement" not in anndata.read_h5ad(tmp_path / "out" / "adata.h5ad").uns["distaff"]
+    assert fit(f"{first}/adata.h5ad", "--model", "linear") == 0
+    second = anndata.read_h5ad(tmp_path / "out" / "adata.h5ad")
+    assert "disentanglement" not in second.uns["distaff"]
+    assert list(second.varm) == ["distaff_loadings"]
+    assert "distaff_inclusion" not in second.obsm
+    assert fit(str(shutil.move(tmp_path / "out", tmp_path / "second") / "adata.h5ad")) == 0
+    assert list(anndata.read_h5ad(tmp_path / "out" / "adata.h5ad").varm) == ["distaff_traversal"]
+    assert not (tmp_path / "out" / "loadings.csv").exists()
 
 
 def test_real_values_with_the_normal_likelihood(write, fit, capsys):
@@ -192,6 +224,10 @@ def test_every_model(model, options, write, gene_sets, tmp_path):
         loadings = adata.varm["distaff_loadings"]
         assert loadings[modelled].notna().all(axis=None)
         assert loadings[~modelled].isna().all(axis=None)
+    tables = {"loadings.csv"} if model != "sparse" else {"traversal.csv"}
+    tables |= {"factors.csv"} | ({"terms.csv"} if model == "annotated" else set())
+    assert {path.name for path in (tmp_path / "out").glob("*.csv")} == tables
     if model == "annotated":
+        assert list(pd.read_csv(tmp_path / "out" / "terms.csv")["term"]) == ["first", "second"]
         assert list(adata.varm["distaff_loadings"]) == ["first", "second"]
         assert adata.varm["gene_sets"][~modelled].eq(0).all(axis=None)

@@ -44,6 +44,14 @@ def test_fitted_factors_have_ranks(folder):
     assert table["top_genes"].str.len().min() > 0
 
 
+def test_page_of_a_model_without_loadings_has_genes(write, fit, tmp_path):
+    assert fit(write(), "--n-top-genes", "25") == 0
+    assert main(["report", str(tmp_path / "out")]) == 0
+    text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert '"source":"traversal"' in text
+    assert '"n_genes":40,"n_modelled":25' in text
+
+
 def test_page_of_a_file_lies_beside_it(write, tmp_path):
     path = write(lambda adata: adata.obsm.__setitem__("X_distaff", np.ones((120, 2))))
     assert main(["report", path]) == 0

@@ -351,7 +351,7 @@ def test_page_of_a_fitted_model(browser, make_adata, tmp_path):
     adata = make_adata(120, 40, covariates=True)
     adata.obs["condition"] = pd.Categorical(np.where(np.arange(120) % 2, "stim", "ctrl"))
     adata.write_h5ad(tmp_path / "cells.h5ad")
-    options = "--model program --n-latent 4 --max-epochs 2 --accelerator cpu"
+    options = "--model program --n-latent 4 --max-epochs 2 --accelerator cpu --n-top-genes 30"
     folder = str(tmp_path / "out")
     assert main(["fit", str(tmp_path / "cells.h5ad"), *options.split(), "--output", folder]) == 0
     assert main(["report", folder]) == 0
@@ -361,5 +361,6 @@ def test_page_of_a_fitted_model(browser, make_adata, tmp_path):
     assert browser.run(CANVAS)[0] > 100
     browser.go("#overview")
     assert "ProgramVAE" in browser.text("h1")
+    assert "30of 40 genes modelled" in browser.all(".cards div")
     assert len(browser.all(".curve")) == 4
     assert browser.errors() == []

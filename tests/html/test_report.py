@@ -134,7 +134,19 @@ def test_genes_outside_of_the_model_are_left_out(simulate, tmp_path):
     adata = simulate(4)
     adata.varm["distaff_loadings"].loc["GENE0"] = np.nan
     ds.report(adata, tmp_path / "a.html")
-    assert "GENE0" not in data_of(tmp_path / "a.html")["genes"]["names"]
+    data = data_of(tmp_path / "a.html")
+    assert "GENE0" not in data["genes"]["names"]
+    assert (data["n_modelled"], data["n_genes"]) == (59, 60)
+
+
+def test_number_of_modelled_genes_of_a_fit(simulate, tmp_path):
+    adata = simulate(4)
+    del adata.varm["distaff_loadings"]
+    ds.report(adata, tmp_path / "a.html")
+    assert data_of(tmp_path / "a.html")["n_modelled"] == 60
+    adata.var["distaff_genes"] = np.arange(60) < 25
+    ds.report(adata, tmp_path / "a.html")
+    assert data_of(tmp_path / "a.html")["n_modelled"] == 25
 
 
 def test_tests_of_another_latent_are_left_out(full, tmp_path):

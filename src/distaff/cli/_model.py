@@ -11,14 +11,13 @@ import distaff as ds
 from distaff._checks import error
 from distaff._keys import Slots
 from distaff.cli._arguments import names, number, train_epochs, whole_number
-from distaff.cli._data import check_columns, choose_genes
+from distaff.cli._data import check_columns, check_counts, choose_genes
 from distaff.cli._quiet import log
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 __all__ = [
-    "GENES",
     "GENE_SETS",
     "MODEL",
     "MODELS",
@@ -40,7 +39,7 @@ MODELS: dict[str, Any] = {
     "program": ds.model.ProgramVAE,
 }
 GENE_SETS = "gene_sets"
-GENES = "_genes"  # var: after the key, whether the model was trained on the gene
+REAL_FIX = " Or pass --likelihood normal, if the values are meant to be so."
 SETUP = ("layer", "batch_key", "labels_key", "categorical_covariate_keys", "continuous_covariate_keys")
 MODEL = ("n_latent", "beta", "capacity", "capacity_steps", "init", "target_active", "likelihood")
 TRAINING = ("max_epochs", "lr", "batch_size", "seed", "accelerator")
@@ -119,18 +118,32 @@ def given(args: argparse.Namespace, wanted: tuple[str, ...]) -> dict[str, Any]:
 
 
 def prepare(adata: AnnData, args: argparse.Namespace) -> AnnData:
-    """Check the cells, choose the genes, and return a copy that is set up: ``adata`` stays as it was read."""
+    """Check the cells, mark the genes to model, and return a copy of those that is set up."""
+    _forget(adata, Slots(args.key))
     model_class = MODELS[args.model]
     setup = {**given(args, SETUP), "allow_non_integer": args.likelihood == "normal"}
     log("checking the data")
-    ds.pp.check_counts(adata, layer=args.layer, allow_non_integer=setup["allow_non_integer"])
+    check_counts(
+        adata,
+        layer=args.layer,
+        allow_non_integer=setup["allow_non_integer"],
+        real_fix="" if args.model == "program" else REAL_FIX,  # which starts from counts
+    )
     check_columns(adata, model_class, setup, args.factors)
     chosen = choose_genes(adata, args.n_top_genes, setup)
-    adata.var[args.key + GENES] = chosen
+    adata.var[Slots(args.key).genes] = chosen
     prepared = adata[:, chosen].copy()
-    prepared.uns.pop(Slots(args.key).uns, None)  # nothing of an earlier model under this key
     if args.gene_sets is not None:
         ds.pp.gene_sets(prepared, args.gene_sets)
         log(f"keeping {prepared.varm[GENE_SETS].shape[1]:,} gene sets")
     model_class.setup_anndata(prepared, **setup)
     return prepared
+
+
+def _forget(adata: AnnData, slots: Slots) -> None:
+    """Remove the results of an earlier model under this key: none shall pass for those of this one."""
+    adata.uns.pop(slots.uns, None)
+    for slot in (slots.loadings, slots.traversal):
+        adata.varm.pop(slot, None)
+    for slot in (slots.latent, slots.inclusion, slots.umap, slots.tsne):
+        adata.obsm.pop(slot, None)

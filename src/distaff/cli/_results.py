@@ -15,6 +15,7 @@ import pandas as pd
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 import distaff as ds
+from distaff._checks import modelled_genes
 from distaff._keys import Slots
 from distaff._threads import one_thread
 from distaff.cli._quiet import log, show_progress
@@ -22,7 +23,17 @@ from distaff.cli._quiet import log, show_progress
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["agreement", "agreement_table", "draw", "embed", "save_tables", "score", "scores_table", "train"]
+__all__ = [
+    "agreement",
+    "agreement_table",
+    "draw",
+    "embed",
+    "save_factors",
+    "save_tables",
+    "score",
+    "scores_table",
+    "train",
+]
 
 
 class _EpochLog(Callback):
@@ -99,6 +110,7 @@ def draw(
     key: str,
     scored: bool = True,
     factors: str | None = None,
+    color: str | None = None,
     suffix: str = "",
 ) -> None:
     """Write the figures of a model as PNG files.
@@ -114,14 +126,19 @@ def draw(
     scored
         Draw the scores too.
     factors
-        What to show on the embedding; None for all that was scored.
+        What to show of the scores; None for all.
+    color
+        Column of ``obs`` for a panel of the embedding; None for no such panel.
     suffix
         End of the files' names.
     """
     log("drawing figures")
     mpl.use("agg")  # no windows
     folder.mkdir(exist_ok=True)
-    figures: dict[str, Callable[..., Any]] = {"history": ds.pl.history, "embedding": ds.pl.embedding}
+    figures: dict[str, Callable[..., Any]] = {
+        "history": ds.pl.history,
+        "embedding": partial(ds.pl.embedding, color=color),
+    }
     if Slots(key).loadings in adata.varm:
         figures["top_genes"] = ds.pl.top_genes
     if scored:
@@ -142,3 +159,14 @@ def save_tables(folder: Path, *, scores: pd.DataFrame | None, agreement: pd.Data
         )
     if agreement is not None and len(agreement):
         agreement.to_csv(folder / "cluster_agreement.csv")
+
+
+def save_factors(folder: Path, adata: AnnData, model: Any, *, key: str) -> None:
+    """Write what is known of factors, modelled genes and terms as CSV, the tables that there are."""
+    slots = Slots(key)
+    adata.uns[slots.uns][Slots.factors].to_csv(folder / "factors.csv", index_label="factor")
+    for name, slot in (("loadings", slots.loadings), ("traversal", slots.traversal)):
+        if slot in adata.varm:
+            modelled_genes(adata.varm[slot]).to_csv(folder / f"{name}.csv", index_label="gene")
+    if hasattr(model, "get_terms"):
+        model.get_terms().to_csv(folder / "terms.csv", index_label="term")

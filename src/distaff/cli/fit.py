@@ -15,7 +15,6 @@ from distaff.cli._data import read
 from distaff.cli._errors import input_stage
 from distaff.cli._model import (
     GENE_SETS,
-    GENES,
     MODEL,
     MODELS,
     SETUP,
@@ -29,7 +28,16 @@ from distaff.cli._model import (
 )
 from distaff.cli._output import check_apart, check_target, output_folder, write_record
 from distaff.cli._quiet import log
-from distaff.cli._results import agreement_table, draw, embed, save_tables, score, scores_table, train
+from distaff.cli._results import (
+    agreement_table,
+    draw,
+    embed,
+    save_factors,
+    save_tables,
+    score,
+    scores_table,
+    train,
+)
 from distaff.cli._table import format_table
 
 if TYPE_CHECKING:
@@ -47,8 +55,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "fit",
         parents=[common(output=None)],
         help="train a model on the cells of an .h5ad file",
-        description="Train a model on raw counts; write its latent, its scores for known factors, figures "
-        "and the model itself. An option that is left out takes the model's own default.",
+        description="Train a model on raw counts; write its latent, tables of its factors (factors.csv), "
+        "genes (loadings.csv, or traversal.csv of a model without loadings, for which each factor is moved "
+        "over its range in up to 1,000 cells: some seconds) and gene sets (terms.csv), its scores for known "
+        "factors, figures and the model itself. An option that is left out takes the model's own default.",
     )
     parser.add_argument("data", metavar="DATA.h5ad", type=Path, help="cells with raw counts")
     group = parser.add_argument_group("data")
@@ -80,7 +90,9 @@ def run(args: argparse.Namespace) -> str:
         embed(adata, key=args.key, seed=args.seed)
         factors = args.factors or []
         curves = score(adata, factors, key=args.key, seed=args.seed) if factors else None
-        draw(folder / "figures", adata, key=args.key, scored=bool(factors))
+        color = next((name for name in factors if name in adata.obs), None)
+        draw(folder / "figures", adata, key=args.key, scored=bool(factors), color=color)
+        save_factors(folder, adata, model, key=args.key)
         save_tables(folder, scores=scores_table(adata, args.key) if factors else None, agreement=curves)
         model.save(str(folder / "model"))
         log("writing the cells")
@@ -94,13 +106,15 @@ def _store(adata: AnnData, model: Any, args: argparse.Namespace) -> None:
     ds.tl.latent(model.adata, model, key=args.key)
     if args.model in LINEAR:
         ds.tl.loadings(model.adata, model, key=args.key)
+    else:
+        ds.tl.traverse(model.adata, model, key=args.key, random_state=args.seed)
     ds.tl.factors(model.adata, model, key=args.key)
     slots = Slots(args.key)
     for slot in (slots.latent, slots.inclusion):
         if slot in model.adata.obsm:
             adata.obsm[slot] = model.adata.obsm[slot]
     adata.uns[slots.uns] = model.adata.uns[slots.uns]
-    for table in (slots.loadings, GENE_SETS):
+    for table in (slots.loadings, slots.traversal, GENE_SETS):
         if table in model.adata.varm:  # genes that were not modelled have no loading, and count in no set
             fill = 0.0 if table == GENE_SETS else float("nan")
             adata.varm[table] = model.adata.varm[table].reindex(adata.var_names, fill_value=fill)
@@ -114,17 +128,16 @@ def _report(adata: AnnData, curves: pd.DataFrame | None, args: argparse.Namespac
     if curves is not None and len(curves):
         title = "Agreement of clusters of the latent with labels, best of all resolutions"
         tables += [title, "", format_table(agreement_table(curves)), ""]
-    name, genes = MODELS[args.model].__name__, key + GENES
-    loadings = f" varm {Slots(key).loadings}," if args.model in LINEAR else ""
+    name, genes = MODELS[args.model].__name__, Slots(key).genes
+    is_linear = args.model in LINEAR
+    varm = Slots(key).loadings if is_linear else Slots(key).traversal
     files = [
         f"Written to {args.output}:",
-        f"  adata.h5ad   {args.data.name} with obsm {Slots(key).latent},{loadings} uns {key}, var {genes}",
+        f"  adata.h5ad   {args.data.name} with obsm {Slots(key).latent}, varm {varm}, uns {key}, var {genes}",
+        f"               ({adata.var[genes].sum():,} of {adata.n_vars:,} genes modelled)",
         f"  model/       ds.model.{name}.load(path, adata=adata[:, adata.var[{genes!r}]].copy())",
-        f"  figures/     history, embedding{', top_genes' if loadings else ''}"
+        f"  figures/     history, embedding{', top_genes' if is_linear else ''}"
         + (", disentanglement, latent" if args.factors else ""),
     ]
-    if tables:
-        files.append(
-            "  scores.csv" + (", cluster_agreement.csv" if curves is not None and len(curves) else "")
-        )
-    return "\n".join([*tables, *files, "  run.json     what was run, with which versions"])
+    written = ", ".join(sorted(path.name for path in args.output.glob("*.csv")))
+    return "\n".join([*tables, *files, f"  {written}", "  run.json     what was run, with which versions"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from distaff._checks import real_values
 from distaff._keys import Slots
 from distaff.html._encode import numbers
 from distaff.html._factors import stored_entry
@@ -16,9 +17,21 @@ from distaff.pl.history import PANELS
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["training_curves", "what_was_run"]
+__all__ = ["number_modelled", "training_curves", "what_was_run"]
 
 MAX_POINTS = 400  # of a curve
+
+
+def number_modelled(adata: AnnData, key: str) -> int:
+    """How many genes the model knows: a file may have more, without a value in the tables of genes."""
+    slots = Slots(key)
+    if slots.genes in adata.var:
+        return int(adata.var[slots.genes].sum())
+    for table in (slots.loadings, slots.traversal):
+        if table in adata.varm:
+            values = real_values(f"adata.varm[{table!r}]", adata.varm[table])
+            return int(np.isfinite(values).all(axis=1).sum())
+    return adata.n_vars
 
 
 def what_was_run(adata: AnnData, key: str) -> dict[str, Any] | None:

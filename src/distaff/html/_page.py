@@ -17,7 +17,7 @@ from distaff.html._encode import script_json
 from distaff.html._factors import describe, read_factors
 from distaff.html._genes import top_genes
 from distaff.html._groups import group_columns, grouped_cells
-from distaff.html._overview import training_curves, what_was_run
+from distaff.html._overview import number_modelled, training_curves, what_was_run
 from distaff.html._scores import known_scores
 from distaff.html._tests import enriched_sets, ranked_groups
 
@@ -81,6 +81,7 @@ def page_data(
         "version": version("distaff"),
         "n_cells": adata.n_obs,
         "n_genes": adata.n_vars,
+        "n_modelled": number_modelled(adata, key),
         "run": run,
         "curves": training_curves(adata, key),
         "factors": describe(factors),

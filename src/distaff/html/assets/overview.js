@@ -2,8 +2,10 @@
 
 const active = () => (FACTORS.active ? `${whole(N_ACTIVE)} of ${whole(N_FACTORS)}` : "not known");
 
+const ofGenes = () => (DATA.n_modelled < DATA.n_genes ? `of ${whole(DATA.n_genes)} genes modelled` : "genes");
+
 const cards = () => h("dl", { class: "cards" }, [
-  ["cells", whole(DATA.n_cells)], ["genes", whole(DATA.n_genes)], ["factors", whole(N_FACTORS)],
+  ["cells", whole(DATA.n_cells)], [ofGenes(), whole(DATA.n_modelled)], ["factors", whole(N_FACTORS)],
   ["active", active()], ...(DATA.enriched ? [["with gene sets", whole(DATA.enriched.n_significant.filter(Boolean).length)]] : []),
   ...(DATA.ranked ? [["that differ by " + DATA.ranked.params.groupby, whole(RANKED.filter((rows) => rows.some((row) => DATA.ranked.q[row] < 0.05)).length)]] : []),
 ].map(([term, value]) => h("div", {}, h("dd", {}, value), h("dt", {}, term))));
