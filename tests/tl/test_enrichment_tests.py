@@ -43,17 +43,67 @@ def test_moment_test_is_close_to_permutations(problem) -> None:
     np.testing.assert_allclose(p[0], np.minimum(2 * share, 1), atol=0.03)
 
 
-def test_few_loadings_with_both_signs_are_bounded() -> None:
-    """A set with one of ten loadings is no wonder: it has so with a probability of 5 %."""
-    rng = np.random.default_rng(0)
+def test_few_loadings_with_both_signs_are_no_normal() -> None:
+    """A set with one of ten loadings is no wonder: the second largest of a sign is in 1 % of all sets."""
     profile = np.zeros((1000, 1))
-    profile[:10, 0] = rng.choice([-1, 1], 10) * rng.uniform(1, 2, 10)
+    profile[:10, 0] = [1.0, 2.0, 3.0, 4.0, 5.0, -1.0, -2.0, -3.0, -4.0, -5.0]
     sets = np.zeros((1000, 2))
-    sets[[0, 100, 200, 300, 400], 0] = 1
+    sets[[3, 100, 200, 300, 400], 0] = 1
     sets[:10, 1] = np.sign(profile[:10, 0])
-    _, p = moment_test(profile, sparse.csc_matrix(sets))
-    assert 0.01 < p[0, 0] < 0.2
+    z, p = moment_test(profile, sparse.csc_matrix(sets))
+    assert p[0, 0] == pytest.approx(2 * 0.01, rel=0.3)
+    assert stats.norm.sf(z[0, 0]) < 1e-5
     assert p[0, 1] < 1e-4
+
+
+@pytest.fixture
+def few() -> tuple[np.ndarray, np.ndarray]:
+    """Profile with loadings of a tenth of the genes, and sets of 10 genes with 0, 1, ..., 10 of these."""
+    rng = np.random.default_rng(0)
+    profile, sets = np.zeros((2000, 1)), np.zeros((2000, 11))
+    profile[:200, 0] = rng.gamma(2, size=200)
+    for n in range(11):
+        sets[rng.choice(200, n, replace=False), n] = 1
+        sets[rng.choice(np.arange(200, 2000), 10 - n, replace=False), n] = 1
+    return profile, sets
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sparse_loadings_are_tested_by_draws(few, weighted) -> None:
+    rng = np.random.default_rng(1)
+    profile, sets = few
+    sets = sets * np.linspace(1, 2, 2000)[:, None] if weighted else sets
+    _, p = moment_test(profile, sparse.csc_matrix(sets))
+    cut = np.minimum(profile[:, 0], np.percentile(profile[profile != 0], 95))
+    permuted = np.array([rng.permutation(cut) for _ in range(20000)]) @ sets
+    larger = (permuted >= cut @ sets - 1e-9).mean(axis=0)
+    smaller = (permuted <= cut @ sets + 1e-9).mean(axis=0)
+    expected = np.minimum(2 * np.minimum(larger, smaller), 1)
+    usual = expected > 0.01
+    assert usual.sum() > 3
+    np.testing.assert_allclose(p[0, usual], expected[usual], rtol=0.2)
+    assert (p[0, ~usual] < 0.015).all()
+    np.testing.assert_array_equal(moment_test(profile, sparse.csc_matrix(sets))[1], p)
+
+
+def test_p_values_of_sets_of_one_size_fall_with_the_statistic(few) -> None:
+    profile, sets = few
+    z, p = moment_test(profile, sparse.csc_matrix(sets))
+    above = np.argsort(z[0])[z[0, np.argsort(z[0])] > 0]
+    assert (np.diff(p[0, above]) <= 0).all()
+
+
+@pytest.mark.parametrize(("n_loaded", "size", "n_shared"), [(200, 25, 12), (20, 300, 8)])
+def test_sums_that_no_draw_reaches_are_below_a_bound(n_loaded, size, n_shared) -> None:
+    """With loadings of 0 and 1 the sum has a known distribution."""
+    profile, sets = np.zeros((8000, 1)), np.zeros((8000, 1))
+    profile[:n_loaded] = 1
+    sets[n_loaded - n_shared : n_loaded - n_shared + size] = 1
+    exact = 2 * stats.hypergeom.sf(n_shared - 1, 8000, n_loaded, size)
+    assert exact < 1e-5
+    assert exact < moment_test(profile, sparse.csc_matrix(sets))[1][0, 0] < 30 * exact
+    sets *= np.linspace(1, 2, 8000)[:, None]  # weights that differ: Markov's bound
+    assert exact < moment_test(profile, sparse.csc_matrix(sets))[1][0, 0] < 1e-3
 
 
 @pytest.mark.parametrize("test", [linear_test, moment_test])

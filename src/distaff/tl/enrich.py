@@ -41,7 +41,11 @@ def enrich(
     the weights of a set, positive if the set goes up with the factor. A constant in all loadings of a factor,
     which a softmax leaves free, does not change it. Loadings have heavy tails or many zeros, and the t test
     of that model, ``"ulm"``, then finds small sets that are not enriched. By default the p-value comes from
-    permutations of the genes instead, after the largest loadings were cut.
+    permutations of the genes instead, after the largest loadings were cut: from their first three moments or,
+    where these do not do, as for small sets and few loadings that are not 0, from random draws of genes
+    (always the same ones). A sum that hardly any draw reaches gets a bound instead, above its p-value.
+    Permutations of sparse loadings often reach a z that would be rare for normal ones: among sets of
+    different sizes, and factors, a larger statistic need not have the smaller p-value.
 
     Genes are the replicates: a p-value says that the set stands out from the other genes of this model.
     Genes of a set are correlated in cells, so it does not say that another experiment shows the same.
@@ -59,7 +63,8 @@ def enrich(
         Slot of ``varm`` to test, a table (genes, factors); None for ``{key}_loadings``.
     method
         ``"moments"``: against permutations of the genes by the moments of the score :cite:p:`Larson15`, with
-        the outer 5 % of the loadings on each side cut to that percentile; ``"ulm"``: t test.
+        the outer 5 % on each side of the loadings that differ from the median cut to that percentile;
+        ``"ulm"``: t test.
     min_genes
         Genes that a set needs to be tested.
     copy
