@@ -91,6 +91,14 @@ def test_runs_that_do_not_vary() -> None:
     assert table.loc["vae", "q"] == table.loc["vae", "p"] < 0.05
 
 
+def test_rounding_is_no_variation() -> None:
+    runs = pd.DataFrame({"model": ["nmf"] * 3 + ["ica"] * 3, "mig": [0.3, 0.1 + 0.2, 0.3, 0.5, 0.5, 0.5]})
+    with pytest.warns(UserWarning, match="No test of 'ica' for 'mig'"):
+        table = compare_runs(runs, setting="model", baseline="nmf").set_index("setting")
+    assert np.isnan(table.loc["ica", "t"])
+    assert table.loc["ica", "difference"] == pytest.approx(0.2)
+
+
 @pytest.mark.parametrize(
     ("change", "options", "kind", "message"),
     [

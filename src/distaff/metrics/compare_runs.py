@@ -16,6 +16,7 @@ from distaff.metrics._contract import warn
 __all__ = ["compare_runs"]
 
 MIN_RUNS = 2  # a single run has no variance
+ROUNDING = 1e-12  # share of the largest score below which two scores are equal
 
 
 def compare_runs(
@@ -50,7 +51,8 @@ def compare_runs(
     -------
     DataFrame, one row a setting and score in the order of ``runs``: ``setting``, ``score``, ``n`` runs,
     ``mean``, ``sd``, ``difference`` from the mean of the baseline, ``t``, ``p``, ``q``. The last three are
-    NaN for the baseline itself, and, with a warning, where neither its runs nor those of the setting vary.
+    NaN for the baseline itself, and, with a warning, where neither its runs nor those of the setting vary by
+    more than rounding.
 
     Raises
     ------
@@ -165,7 +167,7 @@ def _test(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Statistics and p-values (scores,), NaN where no run varies."""
     t, p = np.full(len(columns), np.nan), np.full(len(columns), np.nan)
-    varies = (np.ptp(values, axis=0) > 0) | (np.ptp(reference, axis=0) > 0)
+    varies = _varies(values) | _varies(reference)
     if varies.any():
         moments = [
             (part.mean(axis=0), part.std(axis=0, ddof=1), len(part))
@@ -178,3 +180,8 @@ def _test(
             f"No test of {name!r} for {listing(same)} (NaN): neither its runs nor those of the baseline vary."
         )
     return t, p
+
+
+def _varies(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(scores,) whether the runs differ by more than rounding."""
+    return np.ptp(values, axis=0) > ROUNDING * np.abs(values).max(axis=0)
