@@ -262,6 +262,13 @@ def test_order_of_cells(name, latent, labels, results) -> None:
     assert_same(results[name], other, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["factor_vae_score", "irs"])
+def test_of_equal_factors_the_first_gets_the_dimensions(name, latent, labels) -> None:
+    twice = pd.DataFrame({"one": labels["cell_type"], "two": labels["cell_type"]})
+    found = SCORES[name](latent, twice).per_factor
+    assert found["one"] > found["two"] == 0
+
+
 @pytest.mark.parametrize("name", [*SCORES, "svm"])
 def test_order_of_cells_that_are_alike(name, latent, labels) -> None:
     """Cells with the same latent may have different labels."""

@@ -27,7 +27,8 @@ class Score:
         (dimensions, factors) score of each pair, higher is better. Rows are the columns of ``Z`` if it was a
         DataFrame, else positions from 0.
     best_dimension
-        (factors,) row of ``matrix`` that serves the factor best; None where no dimension tells anything.
+        (factors,) row of ``matrix`` that serves the factor best, the first of equal ones; None where no
+        dimension tells anything.
     n_cells
         (factors,) labelled cells used.
     n_missing
@@ -37,7 +38,9 @@ class Score:
     params
         Settings, seed included.
     per_dimension
-        (dimensions, columns) numbers of each dimension; empty for a metric that scores factors only.
+        (dimensions, columns) numbers of each dimension; empty for a metric that scores factors only. A
+        dimension leans to one factor, ``best_factor``: of two with the same values the first column gets it,
+        and the second may be left with a score of 0.
     summary
         Further scores of the whole latent, such as the completeness beside the disentanglement.
     """

@@ -39,7 +39,8 @@ def factor_vae_score(
 
     A vote is the dimension with the smallest :math:`\mathrm{var}_d / s_d^2` in a batch of cells with the same
     level of one factor, :math:`s_d^2` being the variance over all cells. Each dimension stands for the factor
-    that gave it most votes in training. Chance is 1/K, and 1 for a single factor; 0 if no dimension is
+    that gave it most votes in training, the first column of ``Y`` where two gave as many: of two factors with
+    the same values the second scores 0. Chance is 1/K, and 1 for a single factor; 0 if no dimension is
     active.
 
     Drawn from observed cells, what goes along with a factor is held still too. One dimension that leads by a

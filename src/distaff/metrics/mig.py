@@ -23,6 +23,10 @@ def mig(Z: Any, Y: Any, *, n_bins: int = 20, strategy: str = "quantile", kinds: 
     With a single dimension the second term is 0. A latent with one live dimension can have the best gap of
     all: read it beside a score of one-to-one correspondence such as :func:`distaff.metrics.lms`.
 
+    Information is not corrected for the bias of its bins. That is the same for all dimensions but those with
+    many equal values, which fill fewer bins: beside dimensions of noise with all bins, a sparse dimension
+    that tells a little about a factor may come second.
+
     Parameters
     ----------
     Z
@@ -41,7 +45,7 @@ def mig(Z: Any, Y: Any, *, n_bins: int = 20, strategy: str = "quantile", kinds: 
     Returns
     -------
     Score, see there. ``matrix`` holds :math:`I/H`; ``details`` holds ``entropy`` in nats and
-    ``bias``, what an independent dimension would get.
+    ``bias``, what an independent dimension with all its bins filled would get.
 
     Raises
     ------

@@ -53,7 +53,8 @@ def sap(
         (cells,) or (cells, factors): categorical, binary or continuous, missing labels allowed.
     classifier
         "thresholds": each of ``n_bins`` equally full bins of the dimension goes to the class that is most
-        frequent there, leaving out the cell to be predicted; exact, and unmoved by monotone transforms.
+        frequent there, leaving out the cell to be predicted; where two classes lead there alike, the
+        prediction is wrong. Exact, and unmoved by monotone transforms.
         "svm": a linear support vector machine (C = 0.01, balanced), trained on one half of the cells, tested
         on the other, as in common code.
     accuracy

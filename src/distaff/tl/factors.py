@@ -70,7 +70,8 @@ def factors(
     - ``l2_norm``: of the loadings as they are
     - ``n_genes``: genes whose loading is not 0; for :class:`~distaff.model.FSCLVM`, whose loadings never are,
       genes that belong to the factor with a probability above 0.5
-    - ``top_genes``: names of up to ``n_top`` genes with the largest loadings in this direction, by ", "
+    - ``top_genes``: names of the ``n_top`` genes with the largest loadings in this direction, by ", "; fewer
+      where fewer are above the mean of the factor's loadings, or differ from 0
 
     Raises
     ------
