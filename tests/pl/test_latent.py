@@ -123,6 +123,17 @@ def test_three_dimensions(scored) -> None:
     dimension.figure.canvas.draw()
 
 
+def test_colors_of_scanpy_and_around_zero(scored) -> None:
+    adata = scored.copy()
+    adata.uns["cell_type_colors"] = ["#111111", "#222222", "#333333"]
+    tl.disentanglement(adata, "cell_type", metrics="mig")
+    left, right = pl.latent(adata, metric="mig")[0]
+    assert [line.get_color() for line in left.get_legend().get_lines()] == ["#111111", "#222222", "#333333"]
+    assert right.collections[0].norm.vmin == -right.collections[0].norm.vmax
+    usage, positive = pl.latent(scored, "usage 1")[0]
+    assert {ax.collections[0].cmap.name for ax in (usage, positive)} == {"viridis"}
+
+
 def test_save_and_show(scored, tmp_path, monkeypatch) -> None:
     shown = []
     monkeypatch.setattr(plt, "show", lambda: shown.append(1))

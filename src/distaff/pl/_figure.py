@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
@@ -28,9 +29,9 @@ __all__ = [
     "MISSING",
     "OKABE_ITO",
     "SEQUENTIAL",
+    "SIGNED",
     "SMALL",
     "TEXT",
-    "category_colors",
     "check_axes",
     "finish",
     "literal",
@@ -51,6 +52,10 @@ BACKGROUND = "#CCCCCC"
 MISSING = "#EFEFEF"  # cells without a label
 SEQUENTIAL = "viridis"
 DIVERGING = "PuOr_r"  # tells signs apart also for colour-blind readers
+ENDS = mpl.colormaps[DIVERGING]([0.0, 0.15, 0.3, 0.7, 0.85, 1.0])
+SIGNED = LinearSegmentedColormap.from_list(  # the same for cells: white ones would not be seen
+    "signed", [*ENDS[:3], "#D8D8D8", *ENDS[3:]]
+)
 TEXT = 9.0  # points
 SMALL = 7.5
 FORMATS = (".png", ".pdf")  # for a file name without an ending: one to look at, one to print
@@ -132,13 +137,6 @@ def _scatter_3d(ax: Any, points: NDArray[Any], *, size: float, **colors: Any) ->
         axis.pane.set_edgecolor("#DDDDDD")
         axis.line.set_color("#AAAAAA")
     return drawn
-
-
-def category_colors(n: int) -> list[Any]:
-    """Colours of ``n`` classes: Okabe and Ito's eight, beyond that evenly from a map."""
-    if n <= len(OKABE_ITO):
-        return list(OKABE_ITO[:n])
-    return list(mpl.colormaps["turbo"](np.linspace(0.03, 0.97, n)))
 
 
 def literal(text: str) -> str:

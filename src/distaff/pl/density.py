@@ -14,8 +14,9 @@ from scipy.ndimage import gaussian_filter1d
 
 from distaff._checks import check_int, check_obs_column, error
 from distaff._keys import DEFAULT_KEY
+from distaff.pl._cells import NAME, category_colors, legend_beside, room_beside
 from distaff.pl._factors import Choice, choose, factor_values, read_factors
-from distaff.pl._figure import SMALL, TEXT, category_colors, check_axes, finish, new_figure, wrap
+from distaff.pl._figure import OKABE_ITO, SMALL, TEXT, check_axes, finish, new_figure, wrap
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -29,7 +30,10 @@ MAX_FILLED = 6  # groups; beyond, fillings would hide each other
 MAX_GROUPS = 40  # more curves, as of a column of numbers, tell nothing
 GRID = 512  # points of a curve
 MANY = 0.1  # share of the cells at the lowest value from which it is no value like others
-NARROW = 15.0  # points of a curve, above such a value, where a group may have a single cell
+FEW = 10  # cells of a group below which a curve would say more than they do
+NARROW = 10.0  # points of a curve, the width of a kernel at least: like cells would make a needle of it
+TICKS: dict[str, Any] = {"marker": "|", "linestyle": "none", "markeredgewidth": 1.5, "zorder": 3}
+TICK = 0.08  # share of the height for the cells of a small group, at most
 MARGIN = 0.08  # share of the range on either side, for the tails of the kernels
 ENDS = (0.1, 99.9)  # percentiles that a panel shows
 
@@ -47,10 +51,15 @@ def density(
 ) -> NDArray[Any]:
     """Density of the cells over each factor, a curve for each group, all of the same area.
 
-    Kernels are normal with Scott's width for the group; panels show the cells between the 0.1th and the
-    99.9th percentile. Factors are turned in their ``direction``. Where a tenth of the cells or more share the
-    lowest value, as those do in which a program of a non-negative latent is off, that value is a dotted line,
-    the curves are of the other cells, and the area of a curve is their share of the group.
+    Kernels are normal with Scott's width for the group, but at least a fiftieth of the panel; panels show
+    the cells between the 0.1th and the 99.9th percentile. A group of less than ten cells has no curve: each
+    of its cells is a tick, those beyond the panel at its edge, and the legend counts them. Factors are turned
+    in their ``direction``.
+
+    Where a tenth of the cells or more share the lowest value, as those do in which a program of a
+    non-negative latent is off, that value is a dotted line, the curves are of the other cells, and the area
+    of a curve is their share of the group. Curves of such a factor, and of any that is not negative, begin at
+    the lowest value: what kernels spread below it is reflected.
 
     Parameters
     ----------
@@ -102,72 +111,93 @@ def density(
     names = choose(table, factors, default=DEFAULT if ax is None else 1)
     if ax is not None and len(names) > 1:
         raise error("ax must be left out for several factors", got=f"{len(names)} factors")
-    codes, classes = _groups(adata, color)
+    codes, groups = _groups(adata, color)
     Z = factor_values(adata, key, table, names)
-    axes = np.array([ax], dtype=object) if ax is not None else _new_axes(len(names), len(classes), n_columns)
+    listed = [] if color is None else [words for words, _ in groups]
+    axes, beside = np.array([ax], dtype=object), 0
+    if ax is None:
+        axes, beside = _new_axes(len(names), listed, str(color), n_columns)
     for panel, name, values in zip(axes, names, Z.T, strict=True):
-        _draw(panel, values, codes, classes)
+        _draw(panel, values, codes, groups)
         panel.set_title(wrap(name), fontsize=TEXT)
     if color is not None:
-        _add_legend(axes, color, own=ax is None)
+        _add_legend(axes[0], color, beside)
     # a figure that was passed in belongs to the caller, and may not be complete
     finish(axes[0].figure, show=show, save=save, own=ax is None)
     return axes
 
 
-def _groups(adata: AnnData, color: str | None) -> tuple[NDArray[np.int64], list[str]]:
-    """(cells,) group of each cell, -1 for none, and the names of the groups."""
+def _groups(adata: AnnData, color: str | None) -> tuple[NDArray[np.int64], list[tuple[str, Any]]]:
+    """(cells,) group of each cell, -1 for none, and the words and the colour of each group."""
     if color is None:
-        return np.zeros(adata.n_obs, dtype=np.int64), ["all cells"]
-    codes, classes = pd.factorize(check_obs_column(adata, color, name="color"), sort=True)
+        return np.zeros(adata.n_obs, dtype=np.int64), [("all cells", OKABE_ITO[0])]
+    column = check_obs_column(adata, color, name="color")
+    codes, classes = pd.factorize(column, sort=True)
     if not 1 <= len(classes) <= MAX_GROUPS:
         raise error(
             f"adata.obs[{color!r}] must hold 1 to {MAX_GROUPS} groups",
             got=len(classes),
             fix="Cut numbers into ranges first, as with pandas.cut.",
         )
-    return codes, [str(label) for label in classes]
+    words = [_words(str(label), int(np.sum(codes == i))) for i, label in enumerate(classes)]
+    return codes, list(zip(words, category_colors(column, adata.uns), strict=True))
 
 
-def _new_axes(n: int, n_groups: int, n_columns: int | None) -> NDArray[Any]:
+def _words(label: str, n: int) -> str:
+    """Name of a group in the legend, with its number of cells where these are few."""
+    return wrap(label if n >= FEW else f"{label} ({n}\xa0{'cell' if n == 1 else 'cells'})", NAME)
+
+
+def _new_axes(n: int, listed: list[str], title: str, n_columns: int | None) -> tuple[NDArray[Any], int]:
+    """Panels, and the columns of the legend beside them."""
     n_columns = min(n, MAX_COLUMNS) if n_columns is None else check_int("n_columns", n_columns, minimum=1)
     n_lines = -(-n // n_columns)
-    beside = 0.0 if n_groups == 1 else 1.5 * _legend_columns(n_groups, n_lines)
-    figure = new_figure(PANEL[0] * n_columns + beside, PANEL[1] * n_lines + 0.2)
+    height = PANEL[1] * n_lines + 0.2
+    beside, width = room_beside(listed, title, height)
+    figure = new_figure(PANEL[0] * n_columns + width, height)
     axes = figure.subplots(n_lines, n_columns, squeeze=False).ravel()
     for ax in axes[n:]:
         ax.set_axis_off()
-    return axes[:n]
+    return axes[:n], beside
 
 
-def _legend_columns(n_groups: int, n_lines: int) -> int:
-    """As many as groups need beside so many lines of panels."""
-    return -(-n_groups // (8 * n_lines))
-
-
-def _draw(ax: Axes, values: NDArray[np.float64], codes: NDArray[np.int64], classes: list[str]) -> None:
-    low, high = np.percentile(values[codes >= 0], ENDS)
+def _draw(
+    ax: Axes, values: NDArray[np.float64], codes: NDArray[np.int64], groups: list[tuple[str, Any]]
+) -> None:
+    labelled = values[codes >= 0]
+    low, high = np.percentile(labelled, ENDS)
     if low == high:  # nearly all cells share one value: show the others
-        low, high = values[codes >= 0].min(), values[codes >= 0].max()
+        low, high = labelled.min(), labelled.max()
     margin = MARGIN * (high - low) or max(0.5, MARGIN * abs(high))
-    edges = np.linspace(low - margin, high + margin, GRID + 1)
-    floor = _floor(values[codes >= 0])
+    floor, bounded = _floor(labelled), _is_bounded(labelled)
+    edges = np.linspace(labelled.min() if bounded else low - margin, high + margin, GRID + 1)
     if floor is not None:
         ax.axvline(floor, color="#777777", linestyle=":", linewidth=0.9)
-    for i, (label, color) in enumerate(zip(classes, category_colors(len(classes)), strict=True)):
+    small = [i for i in range(len(groups)) if np.sum(codes == i) < FEW]
+    for i, (words, color) in enumerate(groups):
         group = values[codes == i]
+        if i in small:
+            height = min(TICK, 1 / len(small)) * (small.index(i) + 0.5)
+            _draw_ticks(ax, np.clip(group, edges[0], edges[-1]), height, color, words)
+            continue
         above = group if floor is None else group[group > floor]
-        curve = _curve(above, edges, 1.0 if floor is None else NARROW) * len(above) / len(group)
+        curve = _curve(above, edges, bounded=bounded) * len(above) / len(group)
         middles = (edges[:-1] + edges[1:]) / 2
-        ax.plot(middles, curve, color=color, linewidth=1.2, label=wrap(label, 18))
-        if len(classes) <= MAX_FILLED:
+        ax.plot(middles, curve, color=color, linewidth=1.2, label=words)
+        if len(groups) <= MAX_FILLED:
             ax.fill_between(middles, curve, color=color, alpha=0.15, linewidth=0)
     ax.set_ylim(bottom=0)
-    ax.set_xlim(edges[0], edges[-1])
+    ax.set_xlim(low - margin, edges[-1])
     ax.set_yticks([])
     ax.xaxis.set_major_locator(MaxNLocator(4))
     ax.tick_params(axis="x", labelsize=SMALL, length=2)
     ax.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _draw_ticks(ax: Axes, values: NDArray[np.float64], height: float, color: Any, words: str) -> None:
+    """Each cell of a small group, at this share of the height of the panel."""
+    heights = np.full(len(values), height)
+    ax.plot(values, heights, color=color, transform=ax.get_xaxis_transform(), label=words, **TICKS)
 
 
 def _floor(values: NDArray[np.float64]) -> float | None:
@@ -176,26 +206,30 @@ def _floor(values: NDArray[np.float64]) -> float | None:
     return float(values.min()) if MANY <= share < 1 else None
 
 
-def _curve(values: NDArray[np.float64], edges: NDArray[np.float64], narrowest: float) -> NDArray[np.float64]:
-    """(grid,) kernel density at the middles of the bins, with kernels at least so many bins wide.
+def _is_bounded(values: NDArray[np.float64]) -> bool:
+    """Whether no cell can lie below the lowest: that of a floor, or of values that are not negative."""
+    low, high = values.min(), values.max()
+    return bool(low < high and (low >= 0 or _floor(values) is not None))
+
+
+def _curve(values: NDArray[np.float64], edges: NDArray[np.float64], *, bounded: bool) -> NDArray[np.float64]:
+    """(grid,) kernel density at the middles of the bins, reflected where the first edge bounds the values.
 
     A histogram as fine as the grid is smoothed, which takes the same time for any number of cells.
     """
     if not len(values):
         return np.zeros(len(edges) - 1)
     step = edges[1] - edges[0]
-    counts, _ = np.histogram(values, edges)
+    counts = np.histogram(values, edges)[0].astype(np.float64)
+    mirrored = np.concatenate([counts[::-1] if bounded else np.zeros_like(counts), counts])
     width = values.std(ddof=1) * len(values) ** -0.2 if len(values) > 1 else 0.0  # Scott's rule
-    smooth = gaussian_filter1d(counts.astype(np.float64), max(width / step, narrowest), mode="constant")
+    smooth = gaussian_filter1d(mirrored, max(width / step, NARROW), mode="constant")[len(counts) :]
     return smooth / (len(values) * step)
 
 
-def _add_legend(axes: NDArray[Any], title: str, *, own: bool) -> None:
-    handles, labels = axes[0].get_legend_handles_labels()
-    options = {"title": wrap(title, 18), "fontsize": SMALL, "title_fontsize": SMALL, "frameon": False}
-    if own:
-        n_lines = axes[0].get_gridspec().nrows
-        columns = _legend_columns(len(labels), n_lines)
-        axes[0].figure.legend(handles, labels, loc="outside right upper", ncols=columns, **options)
+def _add_legend(ax: Axes, title: str, beside: int) -> None:
+    """Legend beside the panels, in so many columns, or in the only one."""
+    if beside:
+        legend_beside(ax, title, beside)
     else:
-        axes[0].legend(handles, labels, **options)
+        ax.legend(title=wrap(title, NAME), fontsize=SMALL, title_fontsize=SMALL, frameon=False)

@@ -15,7 +15,7 @@ from scipy.sparse import issparse
 
 from distaff._checks import check_int, check_number
 from distaff._keys import DEFAULT_KEY
-from distaff.pl._cells import draw_classes, draw_values, legend_lines
+from distaff.pl._cells import category_colors, draw_classes, draw_values, legend_lines
 from distaff.pl._figure import (
     BACKGROUND,
     HIGHLIGHT,
@@ -58,7 +58,7 @@ def latent(
 
     On the left the cells that should be told apart are highlighted (cells without a label are the palest); on
     the right, the same cells by their value in the best dimension, with its name and score. Colours stop at
-    the 1st and the 99th percentile.
+    the 1st and the 99th percentile; those of a dimension that falls below 0 are two, on either side of 0.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def _draw_factor(
             title = wrap(f"{info['label']}: {info['class']}")
         note = f"{int(hit.sum()):,} of {int(info['n_cells']):,} cells"
     else:
-        draw_classes(ax, column, points, order, size)
+        draw_classes(ax, column, category_colors(column, adata.uns), points, order, size)
         note = f"{int(info['n_cells']):,} cells"
     ax.set_title(f"{title}\n{note}", fontsize=TEXT)
 
@@ -192,7 +192,7 @@ def _draw_dimension(
         scatter(ax, points, size=size, color=MISSING)
         ax.set_title("no dimension\ntells anything", fontsize=TEXT)
         return
-    draw_values(ax, scored.values(adata, dimension), points, order, size)
+    draw_values(ax, scored.values(adata, dimension), points, order, size, factor=True)
     ax.set_title(f"{wrap(dimension)}\n{scored.metric_label} = {scored.scores[row]:.2f}", fontsize=TEXT)
 
 

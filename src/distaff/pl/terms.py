@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from distaff._checks import check_int, check_number, check_obs_column, error
 from distaff._keys import DEFAULT_KEY
-from distaff.pl._cells import draw_classes, draw_values, is_numeric, legend_lines
+from distaff.pl._cells import category_colors, draw_classes, draw_values, is_numeric, legend_lines
 from distaff.pl._factors import choose, factor_values, read_factors
 from distaff.pl._figure import (
     BACKGROUND,
@@ -123,7 +123,7 @@ def terms(
     below = wrap(names[0], 40)
     axes = np.array([ax], dtype=object) if ax is not None else _new_axes(labels, n_columns, below)
     for panel, column in zip(axes, labels, strict=True):
-        _draw(panel, points, column, size, below)
+        _draw(panel, points, column, size, below, adata.uns)
         panel.set_xlabel(below, fontsize=TEXT)
         panel.set_ylabel(wrap(names[1], 36), fontsize=TEXT)
     if ax is None:
@@ -148,7 +148,14 @@ def _new_axes(labels: list[pd.Series | None], n_columns: int | None, below: str)
     return axes[: len(labels)]
 
 
-def _draw(ax: Axes, points: NDArray[np.float64], column: pd.Series | None, size: float, below: str) -> None:
+def _draw(
+    ax: Axes,
+    points: NDArray[np.float64],
+    column: pd.Series | None,
+    size: float,
+    below: str,
+    uns: Mapping[str, Any],
+) -> None:
     order = np.random.default_rng(0).permutation(len(points))  # no group lies on top because it comes last
     if column is None:
         scatter(ax, points, size=size, color=COLOR)
@@ -156,7 +163,8 @@ def _draw(ax: Axes, points: NDArray[np.float64], column: pd.Series | None, size:
         draw_values(ax, column.to_numpy(dtype=np.float64, na_value=np.nan), points, order, size)
     else:
         offset = LEGEND_OFFSET - LABEL_LINE / PANEL * below.count("\n")
-        draw_classes(ax, column, points, order, size, below=offset, max_listed=MAX_LISTED)
+        colors = category_colors(column, uns)
+        draw_classes(ax, column, colors, points, order, size, below=offset, max_listed=MAX_LISTED)
     if column is not None:
         ax.set_title(wrap(str(column.name)), fontsize=TEXT)
     for axis, line in ((ax.xaxis, ax.axvline), (ax.yaxis, ax.axhline)):
