@@ -85,6 +85,15 @@ def test_noise_explains_nothing_on_cells_held_out() -> None:
     assert infomec(Z, y, n_bins=4).summary["infoe"] < 0.0
 
 
+@pytest.mark.filterwarnings("ignore:Too few cells")
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_is_not_modular_whatever_the_levels(seed) -> None:
+    rng = np.random.default_rng(seed)
+    Y = pd.DataFrame({"type": rng.integers(0, 25, 1000).astype(str), "amount": rng.random(1000)})
+    score = infomec(rng.normal(size=(1000, 10)), Y)
+    assert (score.summary["infom"], score.summary["infoc"]) == (0.0, 0.0)
+
+
 def test_continuous_factor() -> None:
     rng = np.random.default_rng(0)
     y = rng.random(600)

@@ -7,10 +7,12 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import chi2_contingency
 from sklearn.metrics import mutual_info_score
 
 from distaff.metrics import lms, mig, smi
-from distaff.metrics._information import bin_values, entropy, mutual_information
+from distaff.metrics._contract import parse
+from distaff.metrics._information import Information, bin_values, entropy, information, mutual_information
 
 # two binary factors: the first dimension is the first factor, the second tells most of the other
 FACTORS = np.array([[0, 0]] * 4 + [[0, 1]] * 4 + [[1, 0]] * 4 + [[1, 1]] * 4)
@@ -58,6 +60,84 @@ def test_mutual_information_against_scikit_learn() -> None:
     b = (a + rng.integers(0, 3, 500)) % 5
     assert mutual_information(a, b) == pytest.approx(mutual_info_score(a, b), abs=1e-12)
     assert entropy(a) == pytest.approx(mutual_info_score(a, a), abs=1e-12)
+
+
+def information_of(Z: np.ndarray, Y: np.ndarray | pd.DataFrame, strategy: str = "quantile") -> Information:
+    return information(parse(Z, Y, None, one_vs_rest=False), n_bins=20, strategy=strategy)
+
+
+def classes(kind: str, n: int) -> np.ndarray:
+    """(cells,) labels, or an amount."""
+    if kind == "amount":
+        return np.arange(n) / n
+    if kind == "2 %":
+        return np.arange(n) < n // 50
+    if kind == "unequal":
+        return np.repeat(np.arange(25), np.random.default_rng(1).multinomial(n, 0.78 ** np.arange(25) * 0.22))
+    return np.arange(n) % int(kind)
+
+
+@pytest.mark.filterwarnings("ignore:Too few cells")
+class TestSignificance:
+    """The test holds its level, 0.001: 1,000 dimensions that know nothing, and one false positive expected."""
+
+    @pytest.mark.parametrize("kind", ["2", "5", "20", "25", "40", "2 %", "unequal", "amount"])
+    @pytest.mark.parametrize("n", [100, 300, 1000])
+    def test_noise(self, kind, n) -> None:
+        Z = np.random.default_rng(n).normal(size=(n, 1000))
+        assert information_of(Z, classes(kind, n)).significant.sum() <= 5
+
+    @pytest.mark.parametrize("kind", ["25", "2 %", "unequal", "amount"])
+    @pytest.mark.parametrize("n", [100, 1000])
+    def test_dimensions_of_zeros(self, kind, n) -> None:
+        rng = np.random.default_rng(n)
+        Z = rng.lognormal(size=(n, 1000)) * (rng.random((n, 1000)) < 0.1)
+        assert information_of(Z, classes(kind, n)).significant.sum() <= 5
+
+    def test_bins_of_equal_width(self) -> None:
+        Z = np.random.default_rng(0).lognormal(0, 1.5, size=(1000, 1000))
+        for kind in ("25", "2 %", "unequal", "amount"):
+            assert information_of(Z, classes(kind, 1000), "uniform").significant.sum() <= 5
+
+    @pytest.mark.parametrize(
+        ("kind", "n", "noise"),
+        [
+            ("2", 100, 0.5),
+            ("2 %", 1000, 0.05),
+            ("25", 300, 3.0),
+            ("unequal", 1000, 3.0),
+            ("amount", 300, 0.2),
+        ],
+    )
+    def test_what_there_is_is_found(self, kind, n, noise) -> None:
+        y = classes(kind, n)
+        Z = y[:, None] + noise * np.random.default_rng(0).normal(size=(n, 100))
+        assert information_of(Z, y).significant.mean() > 0.95
+
+    def test_level_is_that_of_all_factors(self) -> None:
+        rng = np.random.default_rng(0)
+        found = information_of(rng.normal(size=(1000, 1000)), rng.integers(0, 5, size=(1000, 20)))
+        assert found.significant.any(axis=1).sum() <= 5
+
+    def test_pearson_is_scipys(self) -> None:
+        rng = np.random.default_rng(0)
+        Z, y = rng.integers(0, 4, size=(200, 1)), rng.integers(0, 3, 200)
+        expected = chi2_contingency(pd.crosstab(Z[:, 0], y), correction=False).statistic
+        assert information_of(Z, y).pearson[0, 0] == pytest.approx(expected)
+
+    def test_corrected(self) -> None:
+        y = np.arange(1000) % 25
+        Z = np.column_stack([y == 3, np.random.default_rng(0).normal(size=1000), np.zeros(1000)])
+        found = information_of(Z, y)
+        assert found.corrected[0, 0] == pytest.approx(found.share[0, 0] - 24 / (2000 * np.log(25)))
+        assert found.share[1, 0] > 0.05
+        assert found.corrected[1:, 0].tolist() == [0.0, 0.0]
+
+    @pytest.mark.filterwarnings("ignore:.*undefined")
+    def test_constant_factor_has_none(self) -> None:
+        found = information_of(CODES, FACTORS * [1, 0])
+        assert np.isnan(found.corrected[:, 1]).all()
+        assert not found.significant[:, 1].any()
 
 
 class TestMIG:

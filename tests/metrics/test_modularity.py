@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import mutual_info_score
 
@@ -40,10 +41,47 @@ def test_brute_force(strategy) -> None:
         nats = sorted(mutual_info_score(z, y) for y in Y.T)
         expected.append(1 - (nats[0] ** 2 + nats[1] ** 2) / (2 * nats[2] ** 2))
     score = modularity(Z, Y, strategy=strategy)
-    np.testing.assert_allclose(score.per_dimension["score"], expected)
     assert score.summary["all_dimensions"] == pytest.approx(np.mean(expected))
+    alone = [modularity(Z[:, [d]], Y, strategy=strategy).summary["all_dimensions"] for d in range(4)]
+    np.testing.assert_allclose(alone, expected)
     assert score.per_dimension["weight"].tolist() == [1.0, 0.0, 0.0, 0.0]
-    assert score.value == pytest.approx(expected[0])
+    assert score.value == score.per_dimension["score"][0] == 1.0
+
+
+def test_corrected_by_hand() -> None:
+    rng = np.random.default_rng(0)
+    Y = rng.integers(0, 3, size=(1000, 3))
+    z = 2 * Y[:, 0] + (Y[:, 1] > 0)
+    nats = [mutual_info_score(z, y) - 5 * 2 / 2000 for y in Y.T[:2]]  # 6 values of z, 3 of y
+    score = modularity(z[:, None], Y)
+    np.testing.assert_allclose(score.matrix, [[*nats, 0.0]])
+    assert score.value == pytest.approx(1 - nats[1] ** 2 / (2 * nats[0] ** 2))
+
+
+@pytest.mark.parametrize("many", ["types", "amount"])
+def test_factors_with_many_levels_do_not_win_by_chance(many) -> None:
+    rng = np.random.default_rng(0)
+    condition = np.repeat(["control", "stimulated"], 500)
+    other = rng.integers(0, 25, 1000) if many == "types" else rng.random(1000)
+    Z = rng.normal(size=(1000, 4))
+    Z[:, 0] += 1.3 * (condition == "stimulated")
+    Z[:, 1] = other + 0.1 * Z[:, 1]
+    Y = pd.DataFrame({"condition": condition, "other": other.astype(str) if many == "types" else other})
+    score = modularity(Z, Y)
+    assert score.per_dimension["best_factor"].dropna().tolist() == ["condition", "other"]
+    assert score.per_factor.tolist() == [1.0, 1.0]
+    assert score.value == 1.0
+    assert score.best_dimension.tolist() == [0, 1]
+    assert score.summary["all_dimensions"] < 0.9
+
+
+def test_mixed_dimension_stays_mixed() -> None:
+    rng = np.random.default_rng(0)
+    Y = pd.DataFrame({"a": rng.integers(0, 2, 3000), "b": rng.integers(0, 25, 3000).astype(str)})
+    both = Y["a"] + Y["b"].astype(int) / 24 + 0.1 * rng.normal(size=3000)
+    score = modularity(both.to_numpy()[:, None], Y)
+    assert score.matrix.to_numpy().min() > 0.1
+    assert score.value < 0.9
 
 
 def test_dead_and_noisy_dimensions_do_not_count() -> None:

@@ -72,6 +72,14 @@ def _information_of(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.maximum(terms.sum(axis=(1, 2)), 0.0)
 
 
+def _pearson_of(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(dimensions,) Pearson's chi-squared of joint counts."""
+    n = counts.sum(axis=(1, 2))
+    expected = counts.sum(axis=2, keepdims=True) * counts.sum(axis=1, keepdims=True) / n[:, None, None]
+    squares = counts**2 / np.where(expected > 0, expected, 1.0)
+    return np.asarray(squares.sum(axis=(1, 2)) - n)
+
+
 def mutual_information(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
     """Plug-in mutual information of two codes, never negative."""
     return float(_information_of(joint_counts(a[:, None], b))[0])
@@ -99,6 +107,8 @@ class Information:
         dimension with most bins.
     excess
         (dimensions, factors) the same for each pair.
+    pearson
+        (dimensions, factors) Pearson's chi-squared.
     n_cells
         (factors,) labelled cells.
     """
@@ -107,18 +117,27 @@ class Information:
     entropy: NDArray[np.float64]
     bias: NDArray[np.float64]
     excess: NDArray[np.float64]
+    pearson: NDArray[np.float64]
     n_cells: NDArray[np.int64]
 
     @property
     def significant(self) -> NDArray[np.bool_]:
-        """(dimensions, factors) whether there is any information, by a likelihood ratio test.
+        """(dimensions, factors) whether there is any information.
 
-        Without information ``2 n I`` is chi-squared with ``(B - 1)(K - 1)`` degrees of freedom. The level is
-        0.001 over all factors of a dimension together.
+        With many cells and no information both ``2 n I`` and Pearson's statistic are chi-squared with
+        ``(B - 1)(K - 1)`` degrees of freedom. With few cells the first is too large where one to five are
+        expected in each field of the table, the second where rare classes meet rare bins. So both must be
+        beyond the limit. The level is 0.001 over all factors of a dimension together.
         """
         scale = 2.0 * self.n_cells * self.entropy
         limit = chi2.isf(LEVEL / len(self.entropy), np.maximum(scale * self.excess, 1.0))
-        return scale * self.share > limit
+        return np.asarray(np.minimum(scale * self.share, self.pearson) > limit)
+
+    @property
+    def corrected(self) -> NDArray[np.float64]:
+        """(dimensions, factors) ``share`` less the bias of the pair, 0 where it is not significant."""
+        found = np.where(self.significant, self.share - self.excess, 0.0)
+        return np.where(np.isnan(self.share), np.nan, found)
 
     @property
     def details(self) -> dict[str, Any]:
@@ -132,23 +151,25 @@ def information(problem: Problem, *, n_bins: int, strategy: str) -> Information:
     check_choice("strategy", strategy, STRATEGIES)
     n_dims, n_factors = problem.Z.shape[1], len(problem.factors)
     share = np.full((n_dims, n_factors), np.nan)
-    excess, H = np.full(share.shape, np.nan), np.full(n_factors, np.nan)
+    excess, pearson = np.full(share.shape, np.nan), np.full(share.shape, np.nan)
+    H = np.full(n_factors, np.nan)
     for block in problem.blocks():
         varies = ~block.constant
         bins = bin_columns(block.Z[:, varies], n_bins, strategy)
         for i in block.factors:
             y = levels(problem, i, block, n_bins, strategy)
             H[i] = entropy(y)
-            share[:, i] = excess[:, i] = 0.0
+            share[:, i] = excess[:, i] = pearson[:, i] = 0.0
             if varies.any():
                 counts = joint_counts(bins, y)
                 share[varies, i] = np.minimum(_information_of(counts) / H[i], 1.0)
                 n_used = (counts.sum(axis=2) > 0).sum(axis=1)
+                pearson[varies, i] = _pearson_of(counts)
                 excess[varies, i] = (n_used - 1) * (len(np.unique(y)) - 1) / (2 * len(y) * H[i])
     bias = excess.max(axis=0)
     _warn_bias(problem, bias)
     n_cells = np.array([int(factor.labelled.sum()) for factor in problem.factors])
-    return Information(share, H, bias, excess, n_cells)
+    return Information(share, H, bias, excess, pearson, n_cells)
 
 
 def levels(

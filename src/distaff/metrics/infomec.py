@@ -58,8 +58,10 @@ def infomec(
     Y
         (cells,) or (cells, factors): categorical, binary or continuous, missing labels allowed.
     estimator
-        Of the information: "quantile", equally full bins, less the bias of their number; what a likelihood
-        ratio test does not find (level 0.001) is 0. "knn": nearest neighbours as published, slow.
+        Of the information: "quantile", equally full bins, less the bias of their number; it is 0 unless a
+        likelihood ratio test and Pearson's test both find it (level 0.001, all factors of a dimension
+        together), so that with few cells dimensions look purer than they are. "knn": nearest neighbours as
+        published, slow.
     n_bins
         Bins of each dimension, and of each continuous factor.
     n_neighbors
@@ -122,7 +124,7 @@ def infomec(
         share, H = _neighbour_information(problem, n_bins, n_neighbors, random_state, n_jobs)
     else:
         found = information(problem, n_bins=n_bins, strategy="quantile")
-        share, H = np.where(found.significant, found.share - found.excess, 0.0 * found.share), found.entropy
+        share, H = found.corrected, found.entropy
     X = clip_extremes(problem.Z[problem.used()], clip)
     ranges = np.where(constant_columns(X), 0.0, np.ptp(X, axis=0))
     active = ranges > threshold * ranges.max()

@@ -19,12 +19,20 @@ __all__ = ["modularity"]
 def modularity(Z: Any, Y: Any, *, n_bins: int = 20, strategy: str = "quantile", kinds: Kinds = None) -> Score:
     r"""Modularity: how far each dimension tells about a single factor.
 
-    .. math:: 1 - \frac{\sum_{k \ne k^*} I(z_d; y_k)^2}{(K - 1)\, I(z_d; y_{k^*})^2}
+    .. math:: 1 - \frac{\sum_{k \ne k^*} J_{dk}^2}{(K - 1)\, J_{dk^*}^2} \qquad
+              J_{dk} = I(z_d; y_k) - \frac{(B_d - 1)(L_k - 1)}{2 n_k}
 
-    with :math:`k^*` the factor that dimension :math:`d` tells most about and :math:`I` in nats; 1 for a
-    single factor. A dimension counts as active if it tells about any factor by a likelihood ratio test (level
-    0.001, all factors together). The published mean takes all dimensions in: a constant one as 0, which
-    punishes unused dimensions, and one of noise at what the bias of the information makes of it.
+    with :math:`k^*` the factor that dimension :math:`d` tells most about and :math:`K` factors; 1 for a
+    single factor. :math:`I` is the information in nats between the :math:`B_d` bins of the dimension and the
+    :math:`L_k` levels of the factor in :math:`n_k` cells, and what is taken off is its bias. :math:`J` is 0
+    unless a likelihood ratio test and Pearson's test both find the information (level 0.001, all factors of
+    a dimension together); with few cells they miss what is weak, and dimensions look purer than they are. A
+    dimension counts as active if it tells about any factor.
+
+    The published score has :math:`I` in place of :math:`J`. Its bias is that of a factor's levels: in 1,000
+    cells 0.01 nats for two classes, 0.23 for 25, so that a dimension that knows a condition leans to the
+    cell type and seems mixed. And the published mean takes all dimensions in: a constant one as 0, which
+    punishes unused dimensions, and one of noise at what the bias makes of it.
 
     The score is blind to what the latent misses: one dimension that knows one factor is fully modular, and so
     are ten copies of it. Factors that overlap pull it down even for a perfect latent.
@@ -47,9 +55,9 @@ def modularity(Z: Any, Y: Any, *, n_bins: int = 20, strategy: str = "quantile", 
     Returns
     -------
     Score, see there. ``value`` is the mean over active dimensions, 0 if there is none;
-    ``summary["all_dimensions"]`` the published mean. ``per_factor`` is the mean over the active dimensions
-    that lean to the factor, 0 if none does. ``matrix`` holds information in nats, ``per_dimension`` the
-    score.
+    ``summary["all_dimensions"]`` the published score. ``per_factor`` is the mean over the active dimensions
+    that lean to the factor, 0 if none does. ``matrix`` holds :math:`J` in nats, ``per_dimension`` the score,
+    0 where the dimension is not active.
 
     Raises
     ------
@@ -72,18 +80,19 @@ def modularity(Z: Any, Y: Any, *, n_bins: int = 20, strategy: str = "quantile", 
     """
     problem = parse(Z, Y, kinds, one_vs_rest=False)
     found = information(problem, n_bins=n_bins, strategy=strategy)
-    nats = found.share * found.entropy
-    scores = _modularity(nats[:, ~np.isnan(found.entropy)])
+    known = ~np.isnan(found.entropy)
+    nats = found.corrected * found.entropy
+    published = _modularity((found.share * found.entropy)[:, known])
     active = np.asarray(found.significant.any(axis=1))
     return summarise_dimensions(
         "modularity",
         problem,
         nats,
-        scores,
+        _modularity(nats[:, known]),
         active.astype(np.float64),
         params={"n_bins": n_bins, "strategy": strategy},
         details=found.details,
-        summary={"all_dimensions": float(scores.mean())},
+        summary={"all_dimensions": float(published.mean())},
     )
 
 
