@@ -43,7 +43,7 @@ def enrich(
     of that model, ``"ulm"``, then finds small sets that are not enriched. By default the p-value comes from
     permutations of the genes instead, after the largest loadings were cut: from their first three moments or,
     where these do not do, as for small sets and few loadings that are not 0, from random draws of genes
-    (always the same ones). A sum that hardly any draw reaches gets a bound instead, above its p-value.
+    (always the same ones). A sum that hardly any draw reaches gets a bound instead :cite:p:`Hoeffding63`.
     Permutations of sparse loadings often reach a z that would be rare for normal ones: among sets of
     different sizes, and factors, a larger statistic need not have the smaller p-value.
 
