@@ -60,10 +60,13 @@ def test_sizes(stored) -> None:
     sizes = 5 + 3 * np.arange(12)
     up = sizes + np.where(np.arange(12) % 2, 1, -1)
     used = np.arange(12) % 3 > 0
-    np.testing.assert_array_equal(on, np.column_stack([sizes, up])[used])
+    norms = stored.uns["distaff"]["factors"]["l2_norm"].to_numpy()[:12][used]
+    order = np.argsort(norms)
+    np.testing.assert_array_equal(on, np.column_stack([sizes, up])[used][order])
     np.testing.assert_array_equal(off, np.column_stack([sizes, 0 * sizes])[~used])
-    norms = stored.uns["distaff"]["factors"]["l2_norm"].to_numpy()[:12]
-    np.testing.assert_allclose(ax.collections[0].get_array(), norms[used])
+    np.testing.assert_allclose(ax.collections[0].get_array(), norms[order])  # the largest on top
+    assert ax.collections[0].get_zorder() > ax.collections[1].get_zorder()
+    assert ax.collections[0].get_sizes()[0] < ax.collections[1].get_sizes()[0]  # arms beside the point
 
 
 def test_names_of_the_largest(stored) -> None:

@@ -1,4 +1,4 @@
-"""pl.variance: bars and their total."""
+"""pl.variance: bars and their sum."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ def test_bars_and_line(stored_factors) -> None:
     assert [label.get_text() for label in ax.get_xticklabels()] == list(table.index)
     colors = [to_hex(bar.get_facecolor()) for bar in ax.patches]
     assert colors == ["#0072b2"] * 5 + ["#cccccc"]
+    assert ax.get_ylabel() == "share of the variance\nof all factors (%)"  # not of that of the data
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["sum", "each"]
 
 
-def test_factors_left_out_count_in_the_total(factored) -> None:
+def test_factors_left_out_count_in_the_sum(factored) -> None:
     share = factored.uns["distaff"]["factors"]["variance_explained"]
     ax = pl.variance(factored, ["HALLMARK_A"])
     np.testing.assert_allclose(ax.lines[0].get_ydata(), [100 * (share["B"] + share["HALLMARK_A"])])
@@ -37,7 +39,8 @@ def test_many_factors_go_by_rank(factored) -> None:
     ax = pl.variance(adata)
     assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "10", "20", "30", "40", "50", "60"]
     assert ax.get_xlabel() == "rank of the factor"
-    # no share reaches a fifth: the total has its own scale
+    # no share reaches a fifth: the sum has its own scale
     _, right = ax.figure.axes
     np.testing.assert_allclose(right.lines[0].get_ydata(), 100 * np.arange(1, n + 1) / n)
+    assert right.get_ylabel() == "sum (%)"
     assert ax.get_ylim()[1] < 3

@@ -29,6 +29,8 @@ KEY: dict[str, Any] = {"linestyle": "none", "markersize": 5, "markeredgewidth": 
 FEW = 30  # terms up to which points are large
 NUMBERS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)  # ticks
 OFF = "#777777"  # terms that are off
+CROSS = 2.5  # area of a cross in that of a point, below which its arms are still seen
+BELOW_POINTS = 0.9  # place in the order of drawing
 
 
 def term_sizes(
@@ -44,9 +46,9 @@ def term_sizes(
     """Genes that the model uses of each gene-set term, against the genes that are annotated.
 
     A term on the line uses as many genes as its set has, though they need not be the same; one above it has
-    taken up others. Colours are the norm of the loadings, crosses terms that are off, numbers
-    stand for the names below. Terms without a gene
-    set are not drawn.
+    taken up others. Colours are the norm of the loadings; where terms coincide, that with the largest lies on
+    top. Crosses are terms that are off, numbers stand for the names below. Terms without a gene set are not
+    drawn.
 
     Parameters
     ----------
@@ -168,7 +170,7 @@ def _draw(ax: Axes, table: pd.DataFrame) -> None:
     low = float(max(table["annotated"].min(), 1))
     ends = [low, max(top, low + 1)]
     ax.plot(ends, ends, color=BACKGROUND, linewidth=1.0, zorder=0)
-    on, off = table[~table["off"]], table[table["off"]]
+    on, off = table[~table["off"]].sort_values("norm", kind="stable"), table[table["off"]]
     size = 30 if len(table) <= FEW else 14
     drawn = ax.scatter(
         on["annotated"],
@@ -184,7 +186,14 @@ def _draw(ax: Axes, table: pd.DataFrame) -> None:
     ax.set_yscale("symlog", linthresh=1.0, linscale=0.5)
     if len(off):
         ax.scatter(
-            off["annotated"], off["used"], marker="x", s=size, linewidths=0.9, color=OFF, label="switched off"
+            off["annotated"],
+            off["used"],
+            marker="x",
+            s=CROSS * size,
+            linewidths=0.9,
+            color=OFF,
+            label="switched off",
+            zorder=BELOW_POINTS,
         )
     ax.set_xlim(low / 1.15, float(table["annotated"].max()) * 1.15)
     ax.set_ylim(-0.25 if len(off) or not len(on) else on["used"].min() / 1.3, max(top, 1) * 1.4)

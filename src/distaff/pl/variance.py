@@ -33,7 +33,7 @@ HEIGHT = 2.3  # inches of the bars
 LETTER = 0.07  # inches of a letter
 MAX_LABEL = 30  # characters
 MANY = 40  # factors beyond which names are left out
-FLAT = 20.0  # percent: where no share is larger, the total has a scale of its own
+FLAT = 20.0  # percent: where no share is larger, the sum has a scale of its own
 
 
 def variance(
@@ -45,11 +45,12 @@ def variance(
     show: bool | None = None,
     save: str | Path | None = None,
 ) -> Axes:
-    """Share of each factor in the variance as bars, and of all up to it as a line.
+    """Share of each factor in the variance of all factors as bars, and the sum up to it as a line.
 
-    Shares are those of :func:`distaff.tl.factors`, of all factors: those that are not drawn count in the
-    line. Inactive factors are grey. Where no share reaches 20 %, the line has a scale of its own,
-    on the right.
+    Shares are those of :func:`distaff.tl.factors`. They are of what all factors bring about together, not of
+    the variance of the data, so that the sum ends at 100 % however little of the data the factors explain.
+    Factors that are not drawn count in the sum. Inactive factors are grey. Where no share reaches 20 %, the
+    sum has a scale of its own, on the right.
 
     Parameters
     ----------
@@ -86,13 +87,13 @@ def variance(
     >>> adata = anndata.AnnData(np.ones((100, 2)))
     >>> adata.obsm["X_pca"] = np.random.default_rng(0).normal(size=(100, 3))
     >>> tl.factors(adata, key="pca")
-    >>> pl.variance(adata, key="pca").get_ylabel()
-    'variance explained (%)'
+    >>> len(pl.variance(adata, key="pca").patches)
+    3
     """
     check_axes(ax)
     table = read_factors(adata, key).sort_values("rank")
     names = list(table.index) if factors is None else choose(table, factors, default=len(table))
-    shown = table.assign(total=table["variance_explained"].cumsum()).loc[names].sort_values("rank")
+    shown = table.assign(sum=table["variance_explained"].cumsum()).loc[names].sort_values("rank")
     labels, collection = set_names(list(shown.index), MAX_LABEL)
     own = ax is None
     if ax is None:
@@ -108,15 +109,15 @@ def variance(
     line = _right_scale(ax) if flat else ax
     line.plot(
         places,
-        100 * shown["total"],
+        100 * shown["sum"],
         color=HIGHLIGHT,
         marker=marker,
         markersize=3,
         linewidth=1.3,
-        label="total",
+        label="sum",
     )
     line.set_ylim(0, 105)
-    ax.set_ylabel("variance explained (%)", fontsize=TEXT)
+    ax.set_ylabel("share of the variance\nof all factors (%)", fontsize=TEXT)
     if len(shown) <= MANY:
         ax.set_xticks(places, labels, rotation=90, fontsize=SMALL)
         ax.set_xlabel(f"factor ({collection})" if collection else "", fontsize=TEXT)
@@ -136,9 +137,9 @@ def variance(
 
 
 def _right_scale(ax: Axes) -> Axes:
-    """Scale of the total, in its colour."""
+    """Scale of the sum, in its colour."""
     right = ax.twinx()
-    right.set_ylabel("total (%)", fontsize=TEXT, color=HIGHLIGHT)
+    right.set_ylabel("sum (%)", fontsize=TEXT, color=HIGHLIGHT)
     right.tick_params(axis="y", labelsize=SMALL, colors=HIGHLIGHT)
     right.spines[["top", "left"]].set_visible(False)
     right.spines["right"].set_color(HIGHLIGHT)
