@@ -110,3 +110,12 @@ def test_threshold_prunes(problem) -> None:
     assert score.per_dimension["active"].tolist() == [True, True, False]
     assert infomec(Z * [1.0, 0.1, 0.04], Y, threshold=1 / 8).per_dimension["active"].sum() == 1
     assert infomec(Z * [1.0, 0.1, 0.04], Y, threshold=1 / 8).details["infoc"].tolist() == [1.0, 0.0]
+
+
+def test_neighbours_of_cells_with_the_same_latent_do_not_depend_on_their_order() -> None:
+    rng = np.random.default_rng(0)
+    Z = rng.integers(0, 4, (300, 2)).astype(float)
+    y = np.where(rng.random(300) < 0.7, Z[:, 0], rng.integers(0, 4, 300)).astype(int).astype(str)
+    other = rng.permutation(300)
+    first, second = (infomec(Z[rows], y[rows], estimator="knn") for rows in (np.arange(300), other))
+    np.testing.assert_array_equal(first.matrix, second.matrix)

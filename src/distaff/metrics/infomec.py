@@ -16,7 +16,7 @@ from distaff.metrics._dimension_score import summarise_dimensions
 from distaff.metrics._factors import Kinds
 from distaff.metrics._information import entropy, information, levels
 from distaff.metrics._predictive import predictive_information
-from distaff.metrics._resampling import canonical_rows
+from distaff.metrics._resampling import canonical_rows, sort_alike
 from distaff.metrics._scaling import CLIP, clip_extremes, standardise
 from distaff.metrics._score import Score
 
@@ -199,7 +199,7 @@ def _neighbour_information(
     for block in problem.blocks():
         rows = canonical_rows(block.Z)
         X = standardise(block.Z[rows])
-        targets = [levels(problem, i, block, n_bins)[rows] for i in block.factors]
+        targets = [sort_alike(levels(problem, i, block, n_bins)[rows], X) for i in block.factors]
         columns = Parallel(n_jobs=n_jobs, prefer="threads")(
             delayed(_neighbours)(X, y, block, n_neighbors, seed) for y in targets
         )
