@@ -139,7 +139,7 @@ class QueryMixin:
         return model
 
     def _check_encoder(self: Any) -> None:
-        """Refuse to encode cells before training, unless it would leave the encoder of a reference as it is."""
+        """Refuse to encode cells before training, unless it leaves the encoder of a reference as it is."""
         module = self.module
         if not module.frozen or query_parameters(module.encoder) or query_parameters(module.posterior):
             self._check_if_trained(warn=False)
