@@ -60,7 +60,8 @@ class PosteriorMixin(AbundanceMixin, InferenceMixin, RNASeqMixin, VAEMixin):
         batch_size
             Cells a minibatch.
         return_dist
-            Return mean and variance of the posterior instead.
+            Return mean and variance of the posterior instead: of the normal variable below the link of a
+            non-negative or logistic normal latent, with a gate of its product with that variable.
         dataloader
             Minibatches, in place of ``adata``.
         seed
